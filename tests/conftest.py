@@ -1,7 +1,8 @@
-"""Markers, the data folder and the rule that a missing peer program fails where LANTERNE_REQUIRE is set."""
+"""Markers, the data folder, a sample capture; a missing peer fails where LANTERNE_REQUIRE is set."""
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        path = Path(str(item.fspath))
-        if path.parent.name == "mpy" and path.read_text().startswith("# runs: micropython"):
-            item.add_marker(
-                pytest.mark.skip(reason="runs under MicroPython only: tests/host/test_under_micropython.py")
-            )
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Files that need the interpreter itself run under it only, in tests/host/test_under_micropython.py."""
+    if collection_path.parent.name == "mpy" and collection_path.suffix == ".py":
+        return collection_path.read_text().startswith("# runs: micropython") or None
+    return None
 
 
 def peer(program: str) -> str:
@@ -35,3 +34,38 @@ def data() -> Path:
     if not top:
         pytest.skip("LANTERNE_DATA is not set")
     return Path(top)
+
+
+@pytest.fixture
+def quiet_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty working folder and no settings of the person who runs the tests; messages in English."""
+    from host_tools import output
+
+    for name in list(os.environ):
+        if name.startswith(("LANTERNE_", "LC_")) or name == "LANG":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    yield
+    output.set_language("en")
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with capture.pcap and reader.json: a lamp, a bin, a leak meter, one frame of each gone bad.
+
+    Made by tests/host/synth.py, which shares no code with what is tested.
+    """
+    from tests.host.synth import Device, capture, keyring
+
+    lamp = Device("sign1", 1, name="lamp-1", kind="lamp")
+    bin_ = Device("mac0", 2, name="bin-2", kind="bin")
+    leak = Device("encrypt0", 3, name="leak-3", kind="leak")
+    frames = lamp.run(4) + bin_.run(5, every=5) + leak.run(3, every=3)
+    for n in (1, 5, 10):
+        frames.append(frames[n][:-1] + bytes((frames[n][-1] ^ 1,)))
+    folder = tmp_path_factory.mktemp("sample")
+    capture(folder / "capture.pcap", frames)
+    keyring(folder / "reader.json", lamp, bin_, leak)
+    return folder

@@ -1,8 +1,8 @@
 """The two names that MicroPython has and CPython lacks, so that shared modules run on both."""
 
 try:
-    import micropython
-    from micropython import const
+    import micropython  # pyright: ignore[reportAssignmentType] - the class below stands in for it
+    from micropython import const  # pyright: ignore[reportAssignmentType] - the stub's argument has no name
 except ImportError:  # CPython
 
     def const(value):

@@ -1,0 +1,163 @@
+"""Composition root: builds the parts of a board from its settings and starts its tasks.
+
+Only this module, the kinds and `board` wire things together.
+"""
+
+import asyncio
+import gc
+import time
+
+from firmware import board as boards
+from firmware.clock import EPOCH_GPS, Clock
+from firmware.config import GATEWAY, Config, key_record
+from firmware.protocols.cbor import WireError, decode, encode
+from firmware.protocols.compat import const
+from firmware.storage import TwoCopies
+from firmware.supervisor import Supervisor
+
+_CFG_SIZE = const(1500)
+_KEY_SIZE = const(120)
+# A task that owns the radio checks in every ten minutes; a sign or a long frame comes on top.
+_SILENT_MS = const(900000)
+_LOADING = const(6000)
+_BUNDLE = "bundle"
+# Sync word 0x34 of LoRaWAN: link frames are its proprietary frames, and one radio hears both.
+_SYNC = const(0x34)
+
+
+def main():
+    # While modules load, what they leave behind must not lie between them: later there would be room enough
+    # and no piece of it long enough (measured: 105 KB free, longest piece 5 KB).
+    gc.threshold(_LOADING)
+    asyncio.run(_start())
+
+
+async def _start():
+    nvs = boards.nvs()
+    store = boards.store()
+    cfg_copies, cfg_blob, new = _blob(nvs, "cfg", store, _CFG_SIZE)
+    key_copies, key_blob, _ = _blob(nvs, "key", store, _KEY_SIZE)
+    if cfg_blob is None or key_blob is None:
+        # Keys lost: the lamp is on since boot.py; nothing is sent that could be taken for a reading.
+        print("needs provisioning")
+        while True:
+            await asyncio.sleep_ms(_SILENT_MS)
+    cfg = Config(cfg_blob)
+    board = boards.Board(cfg.board, nvs, store)
+    clock = Clock(time.ticks_ms, time.ticks_diff)
+    now = boards.rtc_s()
+    if now is not None:
+        clock.set(1, now + EPOCH_GPS)
+    supervisor = Supervisor(boards.watchdog())
+    wake = asyncio.ThreadSafeFlag()
+    if cfg.role == GATEWAY:
+        _gateway(cfg, board, clock, supervisor, wake, nvs)
+    else:
+        record = key_record(cfg, key_blob)
+        await _node(cfg, record, board, clock, supervisor, wake, (nvs, store, new, cfg_copies))
+    if new:
+        # Only after the numbers have begun: until then the bare maps of the bench say "never used".
+        cfg_copies.write(cfg_blob)
+        key_copies.write(key_blob)
+    gc.collect()
+    gc.threshold(-1)
+    await supervisor.watch()
+
+
+def _blob(nvs, name, store, size):
+    """(copies, blob, new); new: the bare map that the bench wrote and no boot has taken over yet."""
+    copies = TwoCopies(nvs, name, store + "/" + name, size)
+    blob = copies.read()
+    if blob is not None:
+        if copies.sound != 3:
+            copies.write(blob)
+        return copies, blob, False
+    buf = bytearray(size)
+    try:
+        blob = bytes(buf[: nvs.get_blob(name, buf)])
+        decode(blob, max_items=1024)
+    except (OSError, WireError):
+        return copies, None, False
+    return copies, blob, True
+
+
+def _radio(cfg, gateway):
+    # Downlinks are inverted as in LoRaWAN, so nodes do not hear each other and gateways not each other.
+    return {
+        "freq_khz": cfg.freq_khz,
+        "sf": cfg.sf,
+        "bw": 125,
+        "output_power": cfg.power_dbm,
+        "syncword": _SYNC,
+        "invert_iq_rx": not gateway,
+        "invert_iq_tx": gateway,
+    }
+
+
+def _gateway(cfg, board, clock, supervisor, wake, nvs):
+    from firmware.roles.gateway import Gateway
+    from firmware.roles.modem import Modem
+    from firmware.roles.sink import open_sink
+
+    boot = boards.count_boot(nvs)
+    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, True)), wake, clock, cfg.sf, 9)
+    role = Gateway(cfg, modem, open_sink(cfg.sink), boot)
+    supervisor.spawn("radio", lambda: role.run(lambda: supervisor.alive("radio")), _SILENT_MS)
+    supervisor.spawn("forward", role.forward)
+    print("gateway", boot)
+
+
+async def _node(cfg, record, board, clock, supervisor, wake, saved):
+    # Loaded first: every node signs checkpoints, and later no piece of heap may be long enough for its code.
+    import firmware.protocols.ed25519  # noqa: F401
+    from firmware.counters import Counters, Recover
+    from firmware.protocols.opener import Opener
+    from firmware.protocols.seal import Sealer
+    from firmware.roles.commands import Commands
+    from firmware.roles.modem import Modem
+    from firmware.roles.node import Node
+    from firmware.roles.report import Report
+    from firmware.roles.uplink import Uplink, start_head
+    from firmware.storage import FrameRing
+
+    nvs, store, new, cfg_copies = saved
+    counters = Counters(TwoCopies(nvs, "count", store + "/count"))
+    ring = FrameRing(store + "/ring")
+    counters.start(cfg.epoch, ring, start_head(record), new)
+    clock.generation = counters.generation
+    sealer = Sealer(record)
+    opener = Opener(record)
+    recover = Recover(sealer, opener, boards.random)
+    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, False)), wake, clock, cfg.sf, 99)
+    uplink = Uplink(sealer, counters, ring, clock, cfg.sf, recover=recover)
+    kind = __import__("firmware.kinds." + _KINDS[cfg.kind], None, None, ("Kind",)).Kind
+    report = Report(cfg, uplink, clock, wake)
+    furniture = kind(board, cfg, clock, report)
+
+    def renew(frame):
+        epoch, _ = recover.answer(frame)
+        counters.new_epoch(epoch)
+        changed = decode(cfg_copies.read(), max_items=1024)
+        changed[3] = epoch
+        cfg_copies.write(encode(changed))
+        print("recovered")
+        boards.reboot()
+
+    commands = Commands(opener, counters, uplink, clock, furniture.execute, kind.OPS, cfg.commanders, renew)
+    node = Node(cfg, modem, uplink, commands, record["keys"]["link"], kind.LISTEN)
+
+    async def greet():
+        # 200 boards of a feeder start in one second: hello is spread over five minutes (TRUST 4).
+        spread = boards.random(2)
+        await asyncio.sleep_ms((spread[0] << 8 | spread[1]) * 300000 >> 16)
+        uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), cfg.protection)
+        report.open()
+
+    supervisor.spawn("radio", lambda: node.run(lambda: supervisor.alive("radio")), _SILENT_MS)
+    supervisor.spawn("furniture", lambda: furniture.run(lambda: supervisor.alive("furniture")), _SILENT_MS)
+    if counters.ready:
+        supervisor.spawn("hello", greet)
+    print("node", cfg.epoch, counters.boots, counters.ready)
+
+
+_KINDS = {2: "lamp", 3: "bin", 4: "leak"}

@@ -1,0 +1,150 @@
+"""The board: the only module that knows the chip's pins and buses. Opens parts; holds no policy.
+
+What a kind asks for is opened once; the pins come from firmware/boards/<name>.py, which is generated from
+hw/boards/<name>.
+"""
+
+import os
+import time
+
+import esp32
+import machine
+from machine import SPI, Pin
+
+from firmware.clock import from_platform
+from firmware.protocols.compat import const
+from firmware.storage import TwoCopies
+
+_WDT_MS = const(120000)  # four rounds of the supervisor
+_NVS = "lanterne"
+_STORE = "/store"
+
+
+def nvs():
+    """The namespace that holds settings, keys and counters."""
+    return esp32.NVS(_NVS)
+
+
+def store():
+    """Mount the partition `store` and return its path; a board without one keeps its files in vfs."""
+    found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="store")
+    if not found:
+        try:
+            os.mkdir("store")
+        except OSError:
+            pass
+        return "store"
+    import vfs
+
+    try:
+        vfs.mount(found[0], _STORE)
+    except OSError:
+        # Never formatted, or both superblocks lost: the other copies are in NVS.
+        vfs.VfsLfs2.mkfs(found[0])
+        vfs.mount(found[0], _STORE)
+    return _STORE
+
+
+def count_boot(space):
+    """The number of this start, counted in NVS before it is used; for a role that has no Counters."""
+    try:
+        boot = space.get_i32("boot") + 1
+    except OSError:
+        boot = 1
+    space.set_i32("boot", boot)
+    space.commit()
+    return boot
+
+
+def bundle(path):
+    """First 8 bytes of the running bundle's hash, zeros for a tree that is no bundle."""
+    try:
+        with open(path, "rb") as f:
+            return f.read(8)
+    except OSError:
+        return bytes(8)
+
+
+def watchdog():
+    """The function that feeds the watchdog, which runs from now on."""
+    return machine.WDT(timeout=_WDT_MS).feed
+
+
+def rtc_s():
+    """Wire seconds of the platform's clock when it has plainly been set, else None."""
+    return from_platform(int(time.time())) if time.gmtime()[0] >= 2026 else None
+
+
+random = os.urandom
+reset_cause = machine.reset_cause
+reboot = machine.reset
+
+
+class Board:
+    """The parts of one board. `name` is the board's module; ImportError when there is none of that name."""
+
+    def __init__(self, name, space, path):
+        self.pins = __import__("firmware.boards." + name, None, None, ("SPI",))
+        self.nvs = space
+        self.path = path
+
+    def radio(self, wake, settings):
+        """The modem, reset and configured; its interrupt sets the flag `wake`."""
+        from firmware.drivers.sx126x import SX1262
+
+        p = self.pins
+        bus, sck, mosi, miso = p.SPI
+        cs, busy, dio1, reset = p.RADIO
+        spi = SPI(bus, 8000000, sck=Pin(sck), mosi=Pin(mosi), miso=Pin(miso))
+        radio = SX1262(
+            spi,
+            Pin(cs, Pin.OUT, value=1),
+            Pin(busy, Pin.IN),
+            Pin(dio1, Pin.IN),
+            Pin(reset, Pin.OUT, value=1),
+            dio2_rf_sw=p.DIO2_SWITCH,
+            dio3_tcxo_millivolts=p.TCXO_MV or None,
+            lora_cfg=settings,
+        )
+        radio.set_irq_callback(wake)
+        return radio
+
+    def dimmer(self):
+        """The 0-10 V output; at full light, as the pin's hardware default."""
+        from machine import PWM
+
+        from firmware.drivers.dimmer_pwm import DimmerPWM
+
+        pin, full = self.pins.DIM
+        return DimmerPWM(PWM(Pin(pin), freq=1000, duty_u16=65535 if full else 0), full)
+
+    def ranger(self):
+        """The ultrasonic sensor, on the board's switched rail; `start` switches it on, `stop` off."""
+        from machine import UART
+
+        from firmware.drivers.a02yyuw import A02YYUW
+
+        bus, tx, rx = self.pins.UART
+        uart = UART(bus, baudrate=9600, tx=tx, rx=rx)
+        pin, on = self.pins.VEXT
+        return A02YYUW(uart, Pin(pin, Pin.OUT, value=not on), on)
+
+    def pulses(self):
+        """The pulse counter."""
+        from firmware.drivers.pulse import PulseCounter
+
+        return PulseCounter(Pin(self.pins.PULSE, Pin.IN, Pin.PULL_UP))
+
+    def supply(self):
+        """The supply voltage."""
+        from machine import ADC
+
+        from firmware.drivers.battery import Supply
+
+        pin, numerator, denominator, switch, on = self.pins.SUPPLY
+        gate = Pin(switch, Pin.OUT, value=not on) if switch >= 0 else None
+        return Supply(ADC(Pin(pin), atten=ADC.ATTN_11DB), numerator, denominator, gate, on)
+
+    def copies(self, name):
+        """A small blob in two copies, for what a kind must not lose."""
+        return TwoCopies(self.nvs, name, self.path + "/" + name)

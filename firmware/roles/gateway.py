@@ -1,0 +1,128 @@
+"""Gateway: hears one channel at one spreading factor, hands frames verbatim to a sink, transmits its answers.
+
+It holds link keys only: it can carry readings and commands and can make neither (TRUST 16). Unknown senders
+are carried too, counted, and get no downlink.
+"""
+
+import asyncio
+import time
+
+from firmware.protocols import gwrecord, link
+from firmware.protocols.cbor import WireError
+from firmware.protocols.compat import const
+from firmware.roles.modem import RX_DELAY_MS
+
+# Frames that wait for the sink; the oldest go first and are counted (a flash ring comes with MQTT).
+_QUEUE = const(64)
+# A downlink is handed to the radio this much before its instant, and is refused when later than this.
+_LEAD_MS = const(40)
+_LATE_MS = const(50)
+_ROUND_MS = const(600000)
+
+
+class Gateway:
+    """sink: `async send(record)` returns the answer or None; `boot` counts the starts of this gateway."""
+
+    def __init__(self, cfg, modem, sink, boot):
+        self.cfg = cfg
+        self.modem = modem
+        self.sink = sink
+        self.boot = boot
+        self.number = 0
+        self.dropped = 0
+        self.unknown = 0
+        self.refused = 0
+        self._down = 0
+        self._queue = []
+        self._plan = []  # (monotonic ms, frame), earliest first
+        self._ready = asyncio.Event()
+
+    async def run(self, alive):
+        """Own the radio: receive always, transmit planned downlinks at their instant."""
+        modem = self.modem
+        modem.open()
+        modem.radio.start_recv(continuous=True)
+        while True:
+            alive()
+            wait = _ROUND_MS
+            if self._plan:
+                wait = self._plan[0][0] - _LEAD_MS - modem.clock.now_ms()
+                if wait <= 0:
+                    await self._transmit(*self._plan.pop(0))
+                    continue
+            await modem.wait(wait)
+            packet = modem.radio.poll_recv()
+            if packet is not True and packet:
+                self._hear(packet)
+
+    def _hear(self, packet):
+        if not packet.valid_crc:
+            self.refused += 1
+            return
+        cfg = self.cfg
+        clock = self.modem.clock
+        end_ms = clock.now_ms() - time.ticks_diff(time.ticks_ms(), packet.ticks_ms)
+        self.number += 1
+        if len(packet) < link.HEADER or (packet[2], packet[3] << 8 | packet[4]) not in cfg.routes:
+            self.unknown += 1
+        if len(self._queue) >= _QUEUE:
+            self._queue.pop(0)
+            self.dropped += 1
+        record = gwrecord.pack(
+            cfg.device,
+            self.boot,
+            self.number,
+            clock.wire_ms(end_ms),
+            clock.quality,
+            end_ms * 1000 & 0xFFFFFFFF,
+            cfg.freq_khz * 1000,
+            cfg.sf,
+            125000,
+            packet.rssi,
+            packet.snr,
+            packet,
+        )
+        self._queue.append((self.number, end_ms, record))
+        self._ready.set()
+
+    async def forward(self):
+        """Hand the queue to the sink in order; what is not delivered keeps its place."""
+        while True:
+            while not self._queue:
+                self._ready.clear()
+                await self._ready.wait()
+            number, end_ms, record = self._queue[0]
+            answer = await self.sink.send(record)
+            # The queue may have overflowed meanwhile.
+            if self._queue and self._queue[0][0] == number:
+                self._queue.pop(0)
+            if answer:
+                self._answer(number, end_ms, answer)
+
+    def _answer(self, number, end_ms, answer):
+        try:
+            acked, downlinks = gwrecord.parse_answer(answer)
+            if acked != number:
+                raise WireError("wrong_shape")
+            for tag, address, port, body, window in downlinks:
+                k_link = self.cfg.routes.get((tag, address))
+                if not k_link:
+                    # Only a sender that is routed here gets a downlink (TRUST 16).
+                    raise WireError("unknown_device")
+                self._down = self._down + 1 & 0xFFFF
+                frame = link.pack_down(port, tag, address, self._down, body, k_link)
+                at_ms = end_ms + RX_DELAY_MS if window else self.modem.clock.now_ms() + _LEAD_MS
+                self._plan.append((at_ms, frame))
+        except WireError as e:
+            self.refused += 1
+            print("answer:", e.args[0])
+        self._plan.sort(key=lambda planned: planned[0])
+        self.modem.wake.set()
+
+    async def _transmit(self, at_ms, frame):
+        now = self.modem.clock.now_ms()
+        if now > at_ms + _LATE_MS or now < self.modem.free_ms:
+            # Too late for the window, or no airtime left: the sender asks again with its next uplink.
+            self.refused += 1
+            return
+        await self.modem.send(frame, at_ms)

@@ -1,0 +1,64 @@
+"""What node and gateway share: one task owns the radio and waits on one flag with a time-out.
+
+The flag is set by the radio's interrupt and by whoever has work for the task, so a wait can end early; after
+every wait the chip itself is asked.
+"""
+
+import asyncio
+import gc
+
+from firmware.protocols.airtime import time_on_air_us
+
+# The answer to an uplink starts one second after its end, as LoRaWAN's RX1 does.
+RX_DELAY_MS = 1000
+
+
+class Modem:
+    """`open_radio()` resets and configures the chip; it is called again when the owning task starts again.
+
+    duty: how many times its airtime a frame is followed by silence (99 for 1 %, 9 for 10 %). Airtime is
+    charged before the frame starts; a boot begins with one longest frame's silence because nothing is known.
+    """
+
+    def __init__(self, open_radio, wake, clock, sf, duty):
+        self._open = open_radio
+        self.wake = wake
+        self.clock = clock
+        self._sf = sf
+        self._duty = duty
+        self.free_ms = clock.now_ms()
+        self.airtime_ms = 0
+        self.radio = None
+
+    def open(self):
+        self.radio = self._open()
+
+    async def wait(self, timeout_ms):
+        """Until the flag is set, at most `timeout_ms`; true when it was set."""
+        try:
+            await asyncio.wait_for_ms(self.wake.wait(), max(timeout_ms, 1))
+            return True
+        except asyncio.TimeoutError:
+            return False
+
+    async def send(self, packet, at_ms=None):
+        """Transmit now or at monotonic `at_ms`; returns the monotonic end. Raises ChipError.
+
+        Not to be cancelled: a cancelled send would leave the chip transmitting.
+        """
+        clock = self.clock
+        radio = self.radio
+        air_ms = time_on_air_us(len(packet), self._sf) // 1000 + 1
+        gc.collect()
+        radio.prepare_send(packet)
+        if at_ms is not None:
+            wait = at_ms - clock.now_ms()
+            if wait > 0:
+                await asyncio.sleep_ms(wait)
+        self.free_ms = clock.now_ms() + air_ms * (self._duty + 1)
+        self.airtime_ms += air_ms
+        radio.start_send()
+        # The driver raises when the chip's own time-out, twice the airtime, has passed as well.
+        while radio.poll_send() is True:
+            await self.wait(air_ms + 20)
+        return clock.now_ms()

@@ -1,0 +1,84 @@
+"""Node: owns the radio of a lamp, bin or leak meter; sends what the uplink has, listens, passes commands."""
+
+import asyncio
+
+from firmware.protocols import link, ports
+from firmware.protocols.cbor import WireError
+from firmware.protocols.compat import const
+from firmware.roles.modem import RX_DELAY_MS
+
+# Opened early: 50 ppm of a second is nothing, a soft interrupt and a garbage collection are not.
+_GUARD_MS = const(30)
+# Longest wait for a preamble: the gateway may be late by its own collection.
+_WINDOW_MS = const(180)
+# No wait is longer, so that the supervisor hears from the task.
+_ROUND_MS = const(600000)
+
+
+class Node:
+    """listen: receive whenever not sending (mains), else only one window after each uplink (battery)."""
+
+    def __init__(self, cfg, modem, uplink, commands, k_link, listen):
+        self.cfg = cfg
+        self.modem = modem
+        self.uplink = uplink
+        self.commands = commands
+        self.k_link = k_link
+        self.listen = listen
+        self.refused = 0
+
+    async def run(self, alive):
+        """Send and listen for ever; calls `alive()` at least every ten minutes."""
+        modem = self.modem
+        modem.open()
+        if self.listen:
+            modem.radio.start_recv(continuous=True)
+        else:
+            modem.radio.sleep()
+        while True:
+            alive()
+            now = modem.clock.now_ms()
+            wait = modem.free_ms - now
+            frame = self.uplink.next_frame() if wait <= 0 else None
+            if frame:
+                await self._send(*frame)
+                continue
+            await modem.wait(min(wait, _ROUND_MS) if wait > 0 else _ROUND_MS)
+            if self.listen:
+                self._downlink(modem.radio.poll_recv())
+
+    async def _send(self, port, body, seq):
+        modem = self.modem
+        cfg = self.cfg
+        end_ms = await modem.send(link.pack_up(port, cfg.tag, cfg.address, seq & 0xFFFF, body))
+        self.uplink.sent(seq, end_ms)
+        if self.listen:
+            return
+        wait = end_ms + RX_DELAY_MS - _GUARD_MS - modem.clock.now_ms()
+        if wait > 0:
+            await asyncio.sleep_ms(wait)
+        radio = modem.radio
+        radio.start_recv(timeout_ms=_GUARD_MS + _WINDOW_MS)
+        got = True
+        while got is True:
+            # A queued frame wakes this wait too; the driver ends the window by its own deadline.
+            await modem.wait(_WINDOW_MS)
+            got = radio.poll_recv()
+        radio.sleep()
+        self._downlink(got)
+
+    def _downlink(self, packet):
+        """A received packet: what is not ours is dropped, what is forged or malformed is counted."""
+        if packet is True or not packet or not packet.valid_crc:
+            return
+        cfg = self.cfg
+        try:
+            down, port, tag, address, _, body = link.parse(packet)
+            if not down or tag != cfg.tag or address != cfg.address:
+                return
+            if not link.check_down(packet, self.k_link):
+                raise WireError("link_mac")
+            self.commands.handle(ports.purpose(port, 1), body)
+        except WireError as e:
+            self.refused += 1
+            print("downlink:", e.args[0])

@@ -1,0 +1,52 @@
+"""Readings: from a kind's values to a payload in the uplink, with the time as well as it is known."""
+
+from firmware.protocols.cbor import WireError
+from firmware.protocols.codec import blank, encode_into
+from firmware.protocols.compat import const
+from firmware.protocols.schema import message
+
+_TIME = const(0)
+_TIME_UNCONFIRMED = const(1)
+_PAYLOAD = const(238)
+
+
+class Report:
+    """One message type's buffer and values, made once. Closed until `open`: hello is the first frame."""
+
+    def __init__(self, cfg, uplink, clock, wake):
+        self._message = message(cfg.kind)
+        self.values = blank(self._message)
+        self._buf = bytearray(_PAYLOAD)
+        self._view = memoryview(self._buf)
+        self._clear = cfg.profile != "encrypt0"
+        self._uplink = uplink
+        self._clock = clock
+        self._wake = wake
+        self._is_open = False
+        self.lost = 0  # readings that could not be stored
+
+    def open(self):
+        self._is_open = True
+        self._wake.set()
+
+    def send(self, alarm=False):
+        """Seal and queue the present `values`; false when nothing could be kept.
+
+        Field errors are the kind's own (a value out of the field table's range) and are raised.
+        """
+        if not self._is_open:
+            return False
+        values = self.values
+        at = self._clock.wire()
+        quality = self._clock.quality
+        values[_TIME] = at if quality > 1 else None
+        values[_TIME_UNCONFIRMED] = at if quality == 1 else None
+        end = encode_into(self._buf, 0, self._message, values, self._clear, self._uplink.payload_room())
+        try:
+            self._uplink.put(bytes(self._view[:end]), 0, alarm)
+        except WireError as e:
+            self.lost += 1
+            print("report:", e.args[0])
+            return False
+        self._wake.set()
+        return True

@@ -1,0 +1,1 @@
+"""One module per verb or noun of the command line; imported only when its command is used."""

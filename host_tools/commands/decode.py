@@ -1,0 +1,313 @@
+"""`lanterne decode`: captures and keys in, verified rows out. Read-only, and blind to earlier runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from host_tools.commands.common import Settings, command, option
+from host_tools.errors import UsageError, VerdictError
+from host_tools.output import printable, say
+
+if TYPE_CHECKING:
+    from host_tools.rows import Row
+
+FORMATS = ("table", "jsonl", "csv", "verify")
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl"}
+STATES = ("signed", "authenticated", "unverified", "contested", "rejected")
+MAX_WHERE = 2000  # characters; chosen
+
+HELP = """\
+SOURCE is a capture file, a folder of them, or - for standard input. Without keys every frame is `unverified`.
+Each row says how far it can be trusted: signed, authenticated, unverified, contested, or rejected with a
+reason.
+
+\b
+  lanterne decode capture.pcap --keys reader.json
+  lanterne decode capture.pcap --keys reader.json -o rows.csv --status signed --since 2026-11-20
+  lanterne decode - --format jsonl < capture.pcap | head
+"""
+HELP_FR = """\
+SOURCE est un fichier de capture, un dossier de captures, ou - pour l'entrée standard. Sans clés, chaque trame
+est `unverified`. Chaque ligne dit quelle confiance elle mérite : signed (signée), authenticated
+(authentifiée), unverified (non vérifiée), contested (contestée) ou rejected (refusée, avec la raison).
+
+\b
+  lanterne decode capture.pcap --keys lecteur.json
+  lanterne decode capture.pcap --keys lecteur.json -o lignes.csv --status signed --since 2026-11-20
+  lanterne decode - --format jsonl < capture.pcap | head
+"""
+
+
+def moment(text: str) -> int:
+    """Microseconds of Unix time for an ISO date or date-time; without a zone it counts as UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            say(f"{text!r} is no date or time", f"{text!r} n'est ni une date ni une heure"),
+            "2026-11-20, 2026-11-20T18:30, 2026-11-20T18:30:00+01:00",
+        ) from None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    return int(found.timestamp()) * 1_000_000 + found.microsecond
+
+
+def keep(
+    device: Sequence[str],
+    kind: Sequence[str],
+    status: Sequence[str],
+    since: str | None,
+    until: str | None,
+) -> Callable[[Row], bool]:
+    """The filter that the simple options make; each option narrows, several values of one option widen."""
+    first = moment(since) if since else None
+    last = moment(until) if until else None
+    devices = {d.lower() for d in device}
+
+    def wanted(row: Row) -> bool:
+        at = row.received_at
+        return (
+            (not devices or row.device.lower() in devices or row.name.lower() in devices)
+            and (not kind or row.kind in kind)
+            and (not status or row.state in status)
+            and (first is None or at >= first)
+            and (last is None or at < last)
+        )
+
+    return wanted
+
+
+def matching(expression: str, rows: Sequence[Row]) -> list[Row]:
+    """Rows for which an SQL condition over their decoded columns holds.
+
+    The condition runs in a database in memory that may read its one table and nothing else.
+    """
+    import sqlite3
+
+    from host_tools import rows as rows_of
+
+    if len(expression) > MAX_WHERE:
+        raise UsageError(f"--where: longer than {MAX_WHERE} characters")
+    cells = [rows_of.flat(row) for row in rows]
+    columns = list(dict.fromkeys(name for row in cells for name in row)) or ["device"]
+    base = sqlite3.connect(":memory:")
+    try:
+        quoted = ", ".join('"' + c.replace('"', '""') + '"' for c in columns)
+        base.execute(f"CREATE TABLE rows ({quoted})")
+        marks = ", ".join("?" * len(columns))
+        base.executemany(
+            f"INSERT INTO rows VALUES ({marks})",
+            ([_sql_value(row.get(c)) for c in columns] for row in cells),
+        )
+        base.commit()
+        reading = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION)
+
+        def allowed(action: int, name: str | None, *_: object) -> int:
+            fine = action in reading and name != "sqlite_master"
+            return sqlite3.SQLITE_OK if fine else sqlite3.SQLITE_DENY
+
+        base.set_authorizer(allowed)
+        # A condition that never ends is interrupted after about ten seconds of work.
+        steps = iter(range(10_000))
+        base.set_progress_handler(lambda: 0 if next(steps, None) is not None else 1, 100_000)
+        found = {n for (n,) in base.execute(f"SELECT rowid FROM rows WHERE ({expression}\n)")}
+    except (sqlite3.Error, sqlite3.Warning) as e:
+        raise UsageError(f"--where: {e}", say("columns: ", "colonnes : ") + ", ".join(columns)) from None
+    finally:
+        base.close()
+    return [row for n, row in enumerate(rows, 1) if n in found]
+
+
+def _sql_value(value: Any) -> Any:
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        return float(value)
+    if value is None or isinstance(value, (int, float, str, bytes)):
+        return value
+    return str(value)
+
+
+def table(rows: Iterable[Row]) -> Iterator[str]:
+    """Rows for a person: the columns that every row has, then its values as name=value."""
+    from host_tools.output import table_lines
+
+    body = []
+    for row in rows:
+        what = row.state if not row.reason else f"{row.state}: {row.reason}"
+        values = " ".join(f"{k}={_short(v)}" for k, v in (row.values or {}).items())
+        body.append((when(row), row.name or row.device, row.type, row.seq, what, values))
+    return table_lines(("time", "device", "type", "seq", "state", "values"), body)
+
+
+def when(row: Row) -> str:
+    """The row's own time where the device had a clock, else the time of reception, in UTC."""
+    if row.time:
+        return row.time + ("?" if row.clock == "unconfirmed" else "")
+    return datetime.fromtimestamp(row.received_at // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") + " rx"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(str(v) for v in value) + "]"
+    return printable(value)
+
+
+def write(rows: Sequence[Row], stream: IO[str], form: str) -> None:
+    from host_tools import rows as rows_of
+
+    if form == "table":
+        for line in table(rows):
+            print(line, file=stream)
+    else:
+        rows_of.write(rows, stream, "json" if form == "jsonl" else form)
+
+
+def summarise(summary: dict[str, Any]) -> Iterator[str]:
+    """The counts of a decode for standard error: one line of states, one per reason, gap or remark."""
+    states = summary.get("states", {})
+    yield ", ".join(f"{states[s]} {s}" for s in STATES if states.get(s)) or say("no frame", "aucune trame")
+    for reason, count in sorted(summary.get("reasons", {}).items()):
+        yield f"  {count} x {reason}: {sentence(reason)}"
+    for gap in summary.get("gaps", []):
+        yield "  " + say("missing", "manque") + f": {gap}"
+    for remark in [*summary.get("alarms", []), *summary.get("notes", [])]:
+        yield f"  {remark}"
+
+
+def sentence(reason: str) -> str:
+    """What a reason means, in the language of the run."""
+    try:
+        from firmware.protocols import reasons_text
+    except ImportError:
+        return reason
+    found = reasons_text.TEXTS.get(reason)
+    return say(*found[:2]) if found else reason
+
+
+@command("decode", HELP, HELP_FR)
+@click.argument("source", nargs=-1, required=True)
+@option(
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False),
+    help="Write rows here instead of standard output; .csv and .jsonl choose the format.",
+    fr="Écrire les lignes ici ; .csv et .jsonl choisissent le format.",
+)
+@option(
+    "-k",
+    "--keys",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    help="Keyring of a reader, as written by `lanterne registry export`; may be given again.",
+    fr="Trousseau d'un lecteur, écrit par `lanterne registry export` ; peut être répété.",
+)
+@option(
+    "--where",
+    metavar="SQL",
+    help="Only rows for which this holds, for example \"fill_percent > 80 AND state = 'signed'\".",
+    fr="Seulement les lignes qui vérifient cette condition SQL, par exemple « fill_percent > 80 ».",
+)
+@option("--device", multiple=True, help="Only this device, by name or EUI.", fr="Seulement cet équipement.")
+@option("--kind", multiple=True, help="Only this kind: lamp, bin, leak ...", fr="Seulement ce type.")
+@option(
+    "--status",
+    multiple=True,
+    type=click.Choice(STATES),
+    help="Only rows in this state of trust.",
+    fr="Seulement les lignes dans cet état de confiance.",
+)
+@option(
+    "--since", metavar="TIME", help="Only frames received from this time on (UTC).", fr="À partir de (UTC)."
+)
+@option("--until", metavar="TIME", help="Only frames received before this time (UTC).", fr="Jusqu'à (UTC).")
+@option(
+    "--format",
+    "format",
+    type=click.Choice(FORMATS),
+    help="Format of the rows (default: table, or what --out ends in).",
+    fr="Format des lignes (par défaut : table, ou la fin du nom de --out).",
+)
+@option(
+    "--explain",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take the frame of row N apart instead: header, envelope, verdict and why.",
+    fr="Démonter plutôt la trame de la ligne N : en-tête, enveloppe, verdict et pourquoi.",
+)
+@option(
+    "--strict",
+    is_flag=True,
+    help="Exit 1 when a frame is rejected, contested or unverified.",
+    fr="Code de sortie 1 si une trame est refusée, contestée ou non vérifiée.",
+)
+def decode(
+    settings: Settings,
+    source: tuple[str, ...],
+    out: str | None,
+    keys: tuple[str, ...],
+    where: str | None,
+    device: tuple[str, ...],
+    kind: tuple[str, ...],
+    status: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    format: str | None,
+    explain: int | None,
+    strict: bool,
+) -> None:
+    from pathlib import Path
+
+    from host_tools import decode as library
+    from host_tools.commands.files import captures, opened
+
+    wanted = keep(device, kind, status, since, until)
+    form = format or ("jsonl" if settings.json else SUFFIXES.get(Path(out or "").suffix, "table"))
+    result = library.decode(captures(source), list(keys))
+    chosen = [row for row in result.rows if wanted(row)]
+    if where is not None:
+        chosen = matching(where, chosen)
+    remarks = settings.output
+    if explain is not None:
+        _explain(settings, captures(source), chosen, explain)
+        return
+    if settings.dry_run:
+        remarks.remark(say(f"{len(chosen)} rows would be written", f"{len(chosen)} lignes seraient écrites"))
+    else:
+        with opened(out) as stream:
+            write(chosen, stream, form)
+    for line in summarise(result.summary):
+        remarks.remark(line)
+    doubtful = sum(
+        result.summary.get("states", {}).get(s, 0) for s in ("unverified", "contested", "rejected")
+    )
+    if strict and doubtful:
+        raise VerdictError(
+            say(
+                f"{doubtful} frames are not trusted (--strict)",
+                f"{doubtful} trames sans confiance (--strict)",
+            )
+        )
+
+
+def _explain(settings: Settings, sources: list[str], rows: list[Row], number: int) -> None:
+    from host_tools.commands.explain import explain, receptions
+
+    if "-" in sources:
+        raise UsageError(
+            say("--explain reads a capture twice: give a file", "--explain relit : donner un fichier")
+        )
+    if number > len(rows):
+        raise UsageError(say(f"there are {len(rows)} rows", f"il y a {len(rows)} lignes"))
+    row = rows[number - 1]
+    lines = list(explain(row, receptions(sources, row)))
+    settings.output.result({"row": number, "lines": lines}, map(printable, lines))
+
+
+COMMANDS = {"decode": decode}

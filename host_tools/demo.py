@@ -1,0 +1,113 @@
+"""`make demo`: a night from the sensors to verified rows, then the capture replayed clean and with faults."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from host_tools import sim
+from host_tools.errors import ToolError
+from host_tools.live import LiveTable, clock, values
+
+if TYPE_CHECKING:
+    from host_tools.decode import Result
+    from host_tools.rows import Row
+
+SEED = 1
+FAULTS = Path(__file__).with_name("demo-faults.toml")
+_LAST = 4
+
+
+def _readings(console: Console, rows: list[Row]) -> None:
+    """The last readings of each device: what somebody looks at first."""
+    table = Table(title="The last readings of each board", title_justify="left")
+    for name, width in (("heard", 8), ("device", 7), ("seq", 3), ("state", 13)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("values", no_wrap=True, overflow="ellipsis")
+    for device in dict.fromkeys(r.device for r in rows):
+        for row in [r for r in rows if r.device == device and r.type in ("lamp", "bin", "leak")][-_LAST:]:
+            table.add_row(clock(row.received_at), row.name, str(row.seq), row.state, values(row))
+    console.print(table)
+
+
+def _refused(console: Console, found: Result) -> int:
+    """Every refused frame with its reason."""
+    from firmware.protocols.reasons_text import TEXTS
+
+    rows = [r for r in found.rows if r.reason]
+    table = Table(title="Refused in the faulty replay", title_justify="left")
+    for name, width in (("frame", 16), ("claims to be", 12), ("reason", 14)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("meaning")
+    for row in rows:
+        table.add_row(row.frame, row.name or "nobody", row.reason, TEXTS[row.reason][0])
+    console.print(table)
+    return len(rows)
+
+
+def _replay(console: Console, out: Path, first: list[Row]) -> tuple[bool, int]:
+    from host_tools import decode, faults, replay
+
+    keys = [out / "keys.json"]
+    replay.replay(out / "capture.pcap", out / "replay-clean.pcap")
+    clean = decode.decode([out / "replay-clean.pcap"], keys)
+    same = replay.compare(first, clean.rows)
+    console.print(f"Clean replay: {'the same' if same.same else 'NOT the same'} {len(first)} rows.")
+    for line in same.lines[:10]:
+        console.print("  " + line)
+    report = replay.replay(out / "capture.pcap", out / "replay-faults.pcap", faults.load(FAULTS), SEED)
+    (out / "replay-faults.json").write_text(report.as_json() + "\n")
+    faulty = decode.decode([out / "replay-faults.pcap"], keys)
+    return same.same, _refused(console, faulty)
+
+
+def main(arguments: list[str]) -> int:
+    out = Path(arguments[0] if arguments else "demo-out")
+    console = Console()
+    scenario = sim.load("demo")
+    began = time.monotonic()
+    try:
+        with LiveTable(scenario["title"], console) as table:
+            options = sim.Options(seed=SEED, on_row=table.row, on_progress=table.progress)
+            run = sim.run("demo", out, options)
+        took = time.monotonic() - began
+        _readings(console, run.rows)
+        states = run.summary["states"]
+        console.print(
+            f"{run.hours:g} h of {len(run.consoles)} boards in {took:.1f} s: {len(run.rows)} frames, "
+            + ", ".join(f"{n} {state}" for state, n in states.items())
+            + f". Water: {run.water}."
+        )
+        same, refused = _replay(console, out, run.rows)
+    except ToolError as e:
+        print(f"demo: {e}", file=sys.stderr)
+        if e.hint:
+            print(e.hint, file=sys.stderr)
+        return e.exit_code
+    except KeyboardInterrupt:
+        print(f"demo: stopped; what was heard before is in {out}/capture.pcap", file=sys.stderr)
+        return 130
+    (out / "summary.json").write_text(json.dumps({**run.summary, "refused": refused}, indent=1) + "\n")
+    for line in (
+        f"{out}/capture.pcap         every frame as heard, for `tshark -r`, Wireshark or another verifier",
+        f"{out}/readings.db          the same in SQLite: frames, and readings with their states",
+        f"{out}/keys.json            the reader's keys: they verify and decrypt, and can command nothing",
+        f"{out}/replay-faults.json   which frame got which fault; the table above says what became of it",
+        f"lanterne decode {out}/capture.pcap --keys {out}/keys.json    prints all rows again",
+    ):
+        print(line)
+    if run.failures or not same or not run.rows:
+        for text in run.failures:
+            print(f"demo: {text}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,176 @@
+"""Classic pcap files (the libpcap "savefile" format): read in all four byte-order and precision variants,
+written as microseconds in little endian. pcapng is told apart and refused by name.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from host_tools.errors import InputError, unreadable, unwritable
+
+LINKTYPE_LORATAP = 270
+SNAPLEN = 65535
+# A record above this is a broken length, not a frame: no capture of this link type holds more.
+MAX_RECORD = 1 << 20
+
+_MICRO = 0xA1B2C3D4
+_NANO = 0xA1B23C4D
+_PCAPNG = b"\x0a\x0d\x0d\x0a"
+_FILE = struct.Struct("<IHHiIII")
+_RECORD = struct.Struct("<IIII")
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One record: bytes, time in microseconds of Unix UTC, length before the snap length cut it."""
+
+    data: bytes
+    time_us: int
+    length: int
+
+
+class PcapReader:
+    """Iterates over the records of a capture. Afterwards `cut` tells a file that ends in the middle of one.
+
+    InputError for anything that is no classic pcap of the wanted link type; a damaged record ends the file.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, linktype: int = LINKTYPE_LORATAP) -> None:
+        self._stream = stream
+        self.name = name
+        self.count = 0
+        self.cut = ""
+        head = stream.read(24)
+        if not head:
+            raise InputError(f"{name} is empty")
+        if head[:4] == _PCAPNG:
+            raise InputError(
+                f"{name} is a pcapng file; classic pcap is read here", "editcap -F pcap converts it"
+            )
+        for order in "<>":
+            (magic,) = struct.unpack(order + "I", head[:4].ljust(4, b"\0"))
+            if magic in (_MICRO, _NANO):
+                break
+        else:
+            raise InputError(f"{name} is not a capture file (pcap)")
+        if len(head) < 24:
+            raise InputError(f"{name} is cut in the middle of its header")
+        self._record = struct.Struct(order + "IIII")
+        self._nano = magic == _NANO
+        _, major, _, _, _, _, network = struct.unpack(order + "IHHiIII", head)
+        if major != 2:
+            raise InputError(f"{name} is pcap version {major}, not 2")
+        # The upper bits of the field say how long the frame check sequence is.
+        self.linktype = network & 0x03FFFFFF
+        if self.linktype != linktype:
+            raise InputError(f"{name} holds link type {self.linktype}, not {linktype} (LoRaTap)")
+
+    def __iter__(self) -> Iterator[Packet]:
+        try:
+            while True:
+                head = self._stream.read(16)
+                if not head:
+                    return
+                if len(head) < 16:
+                    self.cut = f"{self.name} is cut in the middle of record {self.count + 1}"
+                    return
+                seconds, part, captured, length = self._record.unpack(head)
+                if captured > MAX_RECORD:
+                    self.cut = f"{self.name}: record {self.count + 1} claims {captured} bytes; not read on"
+                    return
+                data = self._stream.read(captured)
+                if len(data) < captured:
+                    self.cut = f"{self.name} is cut in the middle of record {self.count + 1}"
+                    return
+                self.count += 1
+                yield Packet(data, seconds * 1_000_000 + (part // 1000 if self._nano else part), length)
+        except OSError as e:
+            raise unreadable(self.name, e) from None
+
+
+class PcapWriter:
+    """Writes a capture; each record reaches the operating system before `write` returns.
+
+    append: go on with a capture that is there, after cutting off what an interrupted write left behind.
+    StoreError when the place refuses; the file then still ends after the last whole record.
+    """
+
+    def __init__(self, path: Path | str, linktype: int = LINKTYPE_LORATAP, append: bool = False) -> None:
+        self.path = Path(path)
+        self._head = _FILE.pack(_MICRO, 2, 4, 0, 0, SNAPLEN, linktype)
+        self._end = 0
+        there = append and self.path.is_file() and self.path.stat().st_size > 0
+        if there:
+            self._end = _whole_length(self.path, linktype, self._head)
+        try:
+            self._stream = self.path.open("r+b" if there else "wb", buffering=0)
+            if there:
+                self._stream.truncate(self._end)
+                self._stream.seek(self._end)
+            else:
+                self._put(self._head)
+        except OSError as e:
+            raise unwritable(self.path, e) from None
+
+    def write(self, time_us: int, data: bytes) -> None:
+        """Append one record. `time_us`: microseconds of Unix UTC, 0 to 2106."""
+        seconds, part = divmod(min(max(time_us, 0), (1 << 32) * 1_000_000 - 1), 1_000_000)
+        record = _RECORD.pack(seconds, part, min(len(data), SNAPLEN), len(data)) + data[:SNAPLEN]
+        try:
+            self._put(record)
+        except OSError as e:
+            raise unwritable(self.path, e) from None
+
+    def _put(self, data: bytes) -> None:
+        done = 0
+        try:
+            while done < len(data):
+                done += self._stream.write(data[done:]) or 0
+        except OSError:
+            # A full disk may take half a record: take it back, so that the next reader finds none.
+            try:
+                self._stream.truncate(self._end)
+                self._stream.seek(self._end)
+            except OSError:
+                pass  # a device such as /dev/full has no length
+            raise
+        self._end += len(data)
+
+    def sync(self) -> None:
+        """Have the records survive a power cut, too."""
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError as e:
+            raise unwritable(self.path, e) from None
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> PcapWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _whole_length(path: Path, linktype: int, head: bytes) -> int:
+    """Length of the part of a capture that ends after its last whole record."""
+    try:
+        with path.open("rb") as f:
+            if f.read(24) != head:
+                raise InputError(f"{path} is not a capture that this program can go on with")
+            f.seek(0)
+            end = 24
+            for packet in PcapReader(f, str(path), linktype):
+                end += 16 + len(packet.data)
+            return end
+    except OSError as e:
+        raise unreadable(path, e) from None

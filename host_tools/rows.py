@@ -1,0 +1,305 @@
+"""The row that a frame becomes, and its exact text forms. No float anywhere: 412 of a field with one decimal
+is 41.2 in every output.
+
+One row stands for one distinct frame, however often it was received; refused frames have rows, too. Canonical
+order is device, epoch, seq, then frame hash, with what is unknown first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from typing import IO, Any
+
+from firmware.protocols import reasons, schema
+from host_tools.errors import UsageError
+from provisioning.record import KeyRecord
+
+COLUMNS = (
+    "device",
+    "name",
+    "kind",
+    "epoch",
+    "seq",
+    "purpose",
+    "type",
+    "state",
+    "reason",
+    "received_at",
+    "time",
+    "clock",
+    "values",
+    "receptions",
+    "key",
+    "frame",
+)
+STATES = ("signed", "authenticated", "unverified", "contested", "rejected")
+FORMATS = ("json", "csv", "verify")
+
+# Wire time counts GPS seconds from 2026-01-01T00:00:00 UTC. UTC has had 18 leap seconds against GPS since
+# 2017, and none has been announced.
+WIRE_EPOCH_UNIX = 1767225600
+LEAP_AT_EPOCH = 18
+LEAP_SECONDS = 18
+
+_SLUGS = {
+    "%": "percent",
+    "m3": "m3",
+    "l/h": "l_per_h",
+    "degC": "degc",
+    "deg": "deg",
+}
+_GEN = ("key known to provisioner", "key made on the device", "key made in a secure element")
+_PROTECTION = ("key readable by whoever holds the board", "key in encrypted flash", "key in a secure element")
+# Refusals of shape beside those of CBOR and schema, whose numbers are 32 to 63.
+_SHAPE = frozenset(("not_cose", "bad_header", "explicit_alg", "tag_length", "not_link", "bad_fragment"))
+
+Value = Decimal | int | str | list[Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A frame in words. received_at: microseconds of Unix UTC, earliest reception. time: UTC as ISO 8601.
+
+    device, name, kind: of a refused frame they are what its link header claims, if that names one device.
+    clock: "confirmed" (quality 2 and 3), "unconfirmed" (1) or "". values: by unit-bearing name. fields: the
+    same as (name, scaled integer, decimals) in key order. frame: first 16 hex digits of the frame's SHA-256.
+    """
+
+    device: str
+    name: str
+    kind: str
+    epoch: int | None
+    seq: int | None
+    purpose: int | None
+    type: str
+    state: str
+    reason: str
+    received_at: int
+    time: str
+    clock: str
+    values: Mapping[str, Value]
+    receptions: int
+    key: str
+    frame: str
+    fields: tuple[tuple[str, Any, int], ...] = field(default=(), repr=False)
+
+    def order(self) -> tuple[str, int, int, str]:
+        return self.device, self.epoch or 0, self.seq or 0, self.frame
+
+
+def key_words(record: KeyRecord) -> str:
+    """Who else may know the signing key, and what guards it: printed beside `signed` (TRUST 6)."""
+    return f"{_GEN[record.gen]}; {_PROTECTION[record.protection]}"
+
+
+def utc(time_us: int) -> str:
+    """Unix microseconds as ISO 8601 in UTC."""
+    at = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=time_us)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def wire_to_unix_us(wire_ms: int) -> int:
+    """Milliseconds of wire time as Unix microseconds."""
+    return wire_ms * 1000 + (WIRE_EPOCH_UNIX - (LEAP_SECONDS - LEAP_AT_EPOCH)) * 1_000_000
+
+
+def unix_us_to_wire_ms(time_us: int) -> int:
+    return (time_us - (WIRE_EPOCH_UNIX - (LEAP_SECONDS - LEAP_AT_EPOCH)) * 1_000_000) // 1000
+
+
+def wire_utc(wire_s: int) -> str:
+    """Wire time in seconds as ISO 8601 in UTC."""
+    return utc(wire_to_unix_us(wire_s * 1000))[:19] + "Z"
+
+
+@dataclass(frozen=True)
+class _Field:
+    key: int
+    name: str
+    column: str
+    decimals: int
+    states: tuple[str, ...]
+
+
+@cache
+def _table(number: int) -> dict[str, _Field]:
+    module = __import__("firmware.protocols.schema." + schema.TYPES[number][1], fromlist=["ROWS"])
+    states = dict(module.STATES)
+    found = {}
+    for key, name, _, unit, decimals, *_ in schema.rows(number):
+        column = name + ("_" + _SLUGS.get(unit, unit.lower()) if unit else "")
+        found[name] = _Field(key, name, column, decimals, tuple(states.get(name, ())))
+    return found
+
+
+@cache
+def _alarms(number: int) -> dict[int, str]:
+    module = __import__("firmware.protocols.schema." + schema.TYPES[number][1], fromlist=["ALARMS"])
+    return {row[0]: row[1] for row in module.ALARMS}
+
+
+def exact(value: int, decimals: int) -> Decimal | int:
+    """A scaled integer as the number it means."""
+    return Decimal(value).scaleb(-decimals) if decimals else value
+
+
+def in_words(
+    number: int, fields: Mapping[str, Any]
+) -> tuple[dict[str, Value], tuple[tuple[str, Any, int], ...]]:
+    """The values of a reading by column name, and its raw fields; both in the order of the keys.
+
+    Times are left out: they have their own columns.
+    """
+    values: dict[str, Value] = {}
+    raw = []
+    table = _table(number)
+    for name, value in sorted(fields.items(), key=lambda f: table[f[0]].key):
+        row = table[name]
+        if name in ("time", "time_unconfirmed"):
+            continue
+        raw.append((name, value, row.decimals))
+        if isinstance(value, bytes):
+            values[row.column] = value.hex()
+        elif isinstance(value, list):
+            values[row.column] = [exact(v, row.decimals) for v in value]
+        elif name == "alarms":
+            known = _alarms(number)
+            values[row.column] = [known.get(b, f"bit_{b}") for b in range(16) if value >> b & 1]
+        elif row.states:
+            values[row.column] = row.states[value]
+        else:
+            values[row.column] = exact(value, row.decimals)
+    return values, tuple(raw)
+
+
+def plain(fields: Mapping[str, Any]) -> tuple[dict[str, Value], tuple[tuple[str, Any, int], ...]]:
+    """The same for what has no schema: checkpoints, results, fragments."""
+    values = {k: v.hex() if isinstance(v, bytes) else v for k, v in fields.items()}
+    if "outcome" in values:
+        values["outcome"] = str(reasons.name(fields["outcome"]))
+    return values, tuple((k, v, 0) for k, v in fields.items())
+
+
+def as_dict(row: Row) -> dict[str, Any]:
+    """The row by column, times as text, numbers exact (int or Decimal)."""
+    found = {name: getattr(row, name) for name in COLUMNS}
+    found["received_at"] = utc(row.received_at)
+    found["values"] = dict(row.values)
+    return found
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """The row as cells of a table: one column for each value, lists as text."""
+    found = as_dict(row)
+    del found["values"]
+    for name, value in row.values.items():
+        found[name if name not in found else "value_" + name] = (
+            " ".join(str(v) for v in value) if isinstance(value, list) else value
+        )
+    return found
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, Decimal):
+        # Digits as they are: a reader that knows decimals gets exactly what the device sent.
+        return format(value, "f")
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(k)}: {_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_json(v) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def to_json(row: Row) -> str:
+    """One line of JSON with the columns in their order."""
+    return _json(as_dict(row))
+
+
+def reason_class(reason: str) -> str:
+    """A reason as the verify format has it: every refusal of shape is `malformed`.
+
+    Which of several defects is named first depends on the order of checks, which is each program's own.
+    """
+    try:
+        shape = reason in _SHAPE or 32 <= reasons.number(reason) < 64
+    except KeyError:
+        shape = False
+    return "malformed" if shape else reason
+
+
+def verify_line(row: Row) -> str:
+    """The row as an independent program prints it: ten columns, then the fields by name.
+
+        device epoch seq type state reason time receptions frame name=value ...
+
+    "-" is empty, as the device of a refused frame always is; a time that the device had not confirmed ends in
+    "?"; values are decimals, vectors are joined by commas, byte strings are hex, states and alarms stay
+    numbers; reasons as in `reason_class`.
+    """
+    cells = [
+        row.device if row.epoch else "-",
+        str(row.epoch) if row.epoch else "-",
+        str(row.seq) if row.seq else "-",
+        row.type or "-",
+        row.state,
+        reason_class(row.reason) or "-",
+        (row.time or "-") + ("?" if row.clock == "unconfirmed" else ""),
+        str(row.receptions),
+        row.frame,
+    ]
+    for name, value, decimals in row.fields:
+        if isinstance(value, bytes):
+            text = value.hex()
+        elif isinstance(value, list):
+            text = ",".join(format(exact(v, decimals), "f" if decimals else "d") for v in value)
+        elif isinstance(value, int):
+            text = format(exact(value, decimals), "f" if decimals else "d")
+        else:
+            text = str(value)
+        cells.append(f"{name}={text}")
+    return " ".join(cells)
+
+
+# A spreadsheet takes text that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    text = str(value)
+    if isinstance(value, str) and text.lstrip().startswith(_FORMULA):
+        text = "'" + text
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+
+
+def _csv(rows: list[Row], stream: IO[str]) -> None:
+    cells = [flat(row) for row in rows]
+    names = [c for c in COLUMNS if c != "values"]
+    names += sorted({name for row in cells for name in row} - set(names))
+    print(",".join(names), file=stream)
+    for row in cells:
+        print(",".join(_cell(row.get(name)) for name in names), file=stream)
+
+
+def write(rows: Iterable[Row], stream: IO[str], form: str = "json") -> None:
+    """Write rows in canonical order: JSON lines, CSV, or the format of `verify_line`."""
+    ordered = sorted(rows, key=Row.order)
+    if form == "verify":
+        # What a refused frame claims to be is not printed, so it has no say in the order.
+        ordered.sort(key=lambda r: r.order() if r.epoch else ("", 0, 0, r.frame))
+    if form == "csv":
+        _csv(ordered, stream)
+        return
+    if form not in FORMATS:
+        raise UsageError(f"no format {form!r}: known are {', '.join(FORMATS)}")
+    line = to_json if form == "json" else verify_line
+    for row in ordered:
+        print(line(row), file=stream)

@@ -1,0 +1,388 @@
+"""Scenarios: boards provisioned from nothing, run on virtual hardware, heard by this host.
+
+A scenario is a TOML file (hw/virtual/scenarios). `run` makes a lab tenant with keys for its boards, builds
+each bundle, starts the boards in one world and takes in what their gateway forwards: over a socket, answered
+as a store answers, or from the file that the gateway wrote.
+"""
+
+from __future__ import annotations
+
+import bisect
+import csv
+import os
+import shutil
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from host_tools.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from host_tools.rows import Row
+    from hw.virtual.world import World
+    from provisioning.tenant import Tenant
+
+HW = Path(__file__).resolve().parents[1] / "hw"
+SCENARIOS = HW / "virtual/scenarios"
+SYNTHETIC_WATER = SCENARIOS / "water-synthetic.csv"
+
+#: Heap of our own code in the 64-bit interpreter (EMBEDDED 1); the stand-ins come on top (world.STAND_IN_KB).
+NODE_HEAP_KB = 150
+GATEWAY_HEAP_KB = 150
+
+#: Entry 11 of a board's configuration, by kind.
+SETTINGS = {
+    "lamp": {"default_level": 1, "dimmed_level": 2, "dimmed_from": 3, "dimmed_to": 4, "floor": 5},
+    "bin": {"empty_mm": 1, "full_mm": 2},
+    "leak": {"start_index": 1, "litres_per_pulse": 2},
+    "gateway": {},
+}
+
+
+def scenarios() -> list[tuple[str, str]]:
+    """(name, title) of the scenarios that come with Lanterne."""
+    return [(p.stem, str(load(p)["title"])) for p in sorted(SCENARIOS.glob("*.toml"))]
+
+
+def load(source: str | Path) -> dict[str, Any]:
+    """A scenario by name or path; InputError with one line for what cannot be read."""
+    path = Path(source)
+    if not path.suffix and not path.exists():
+        path = SCENARIOS / f"{source}.toml"
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = ", ".join(p.stem for p in sorted(SCENARIOS.glob("*.toml")))
+        raise InputError(f"no scenario {source}", f"scenarios at hand: {names}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise InputError(f"{path}: not a scenario: {e}") from None
+    for key in ("title", "start_utc", "hours", "cell", "board"):
+        if key not in found:
+            raise InputError(f"{path}: a scenario needs {key!r}")
+    return found
+
+
+@dataclass
+class Result:
+    """What a run left: files in `folder`, rows in the order of `rows.COLUMNS`, and notes for people."""
+
+    folder: Path
+    rows: list[Row]
+    summary: dict[str, Any]
+    water: str
+    hours: float
+    failures: list[str]
+    consoles: dict[str, list[str]] = field(default_factory=dict)
+    digest: str = ""
+
+
+@dataclass
+class Options:
+    """How to run a scenario.
+
+    sink: "socket" answers the boards, "file" only listens. deliver: False keeps all from every receiver.
+    loss: share of receptions lost beyond the link budget. answers: False stores without ever answering.
+    """
+
+    seed: int = 1
+    hours: float | None = None
+    sink: str = "socket"
+    deliver: bool = True
+    loss: float = 0.0
+    answers: bool = True
+    on_row: Callable[[Row], None] | None = None
+    on_progress: Callable[[float, float], None] | None = None
+    on_world: Callable[[World], None] | None = None
+
+
+def hw_board(name: str) -> tuple[dict[str, int], dict[str, Any]]:
+    """(GPIO of each pin name, board.toml) of a board in hw/boards."""
+    folder = HW / "boards" / name
+    try:
+        with (folder / "pins.csv").open(newline="") as f:
+            rows = [r for r in csv.reader(f) if r and not r[0].startswith("#")]
+        return {n: int(gpio.removeprefix("GPIO")) for n, gpio in rows}, tomllib.loads(
+            (folder / "board.toml").read_text()
+        )
+    except FileNotFoundError:
+        raise InputError(f"no board {name!r} in hw/boards") from None
+
+
+def water_series(wanted: dict[str, str], hours: float) -> tuple[list[tuple[int, float]], str]:
+    """Readings (virtual microseconds, litres) of a scenario's meter, and where they come from."""
+    from hw.virtual.chips.pulse_meter import read_csv
+
+    data = os.environ.get("LANTERNE_DATA")
+    path = Path(data) / "water" / wanted["file"] if data else SYNTHETIC_WATER
+    if not path.is_file():
+        path = SYNTHETIC_WATER
+    kind = (
+        "synthetic series" if path == SYNTHETIC_WATER else "real meter series (DAIAD trial A, CC-BY-SA 4.0)"
+    )
+    try:
+        rows = read_csv(path, wanted["start"])
+    except (OSError, ValueError) as e:
+        raise InputError(f"{path}: {e}") from None
+    end = int(hours * 3.6e9)
+    first = max(0, bisect.bisect_right([t for t, _ in rows], 0) - 1)
+    kept = [r for r in rows[first:] if r[0] <= end + 3_600_000_000]
+    if len(kept) < 2:
+        raise InputError(f"{path}: no readings after {wanted['start']}")
+    return kept, f"{kind}, {path.name} from {wanted['start']}"
+
+
+def _line(points: list[list[float]]) -> Callable[[int], float]:
+    """A function of virtual microseconds through (hours, value) points, straight between them."""
+    xs = [p[0] * 3.6e9 for p in points]
+    ys = [p[1] for p in points]
+
+    def at(t_us: int) -> float:
+        i = bisect.bisect_right(xs, t_us)
+        if i == 0 or i == len(xs):
+            return ys[min(i, len(ys) - 1)]
+        return ys[i - 1] + (ys[i] - ys[i - 1]) * (t_us - xs[i - 1]) / (xs[i] - xs[i - 1])
+
+    return at
+
+
+class Run:
+    """One run of one scenario into a folder, step by step; `run` below does them all."""
+
+    def __init__(self, scenario: dict[str, Any], folder: Path, options: Options) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self.options = options
+        self.hours = float(options.hours or scenario["hours"])
+        self.water = ""
+        self.gateway = next(b["name"] for b in scenario["board"] if b["kind"] == "gateway")
+
+    def provision(self) -> Tenant:
+        """A lab tenant with keys, registry and keyrings for the scenario's boards."""
+        from provisioning.tenant import Tenant
+
+        tenant = Tenant.create(
+            self.folder / "tenant",
+            self.scenario.get("tenant", "lab"),
+            lab=True,
+            seed=self.options.seed,
+            clear_link=True,
+        )
+        for b in self.scenario["board"]:
+            tenant.add_device(b["name"], b["kind"], b.get("profile", "encrypt0"), asset=b.get("asset", ""))
+        nodes = [b["name"] for b in self.scenario["board"] if b["kind"] != "gateway"]
+        self.reader = tenant.export("reader", self.folder / "keys.json")
+        self.commander = tenant.export("commander", self.folder / "commander.json", nodes)
+        self.routes = tenant.export("gateway", self.folder / "gateway.json", nodes)
+        return tenant
+
+    def image(
+        self, tenant: Tenant, b: dict[str, Any], settings: dict[str, int], sink: str
+    ) -> dict[str, bytes]:
+        """The NVS entries that provisioning writes into a board."""
+        from provisioning import image
+
+        names = SETTINGS[b["kind"]]
+        for name in settings:
+            if name not in names:
+                raise InputError(f"a {b['kind']} has no setting {name!r}", f"it has {', '.join(names)}")
+        made = image.build(
+            tenant,
+            b["name"],
+            image.Options(
+                board=b["hw"],
+                radio=image.Radio(**self.scenario["cell"]),
+                interval_s=b.get("interval_s", 900),
+                extra={names[n]: v for n, v in settings.items()},
+                sink=sink,
+                routes=[self.routes] if sink else [],
+            ),
+        )
+        return {"cfg": made.cfg, "key": made.key}
+
+    def world(self, tenant: Tenant, sink: str) -> World:
+        from hw.virtual.air import Air
+        from hw.virtual.world import World
+
+        o = self.options
+        self.air = Air(o.seed, loss=o.loss, delivery=o.deliver)
+        world = World(seed=o.seed, start_utc=self.scenario["start_utc"], air=self.air, keep=())
+        for b in self.scenario["board"]:
+            self._add(world, tenant, b, sink if b["name"] == self.gateway else "")
+        return world
+
+    def _add(self, world: World, tenant: Tenant, b: dict[str, Any], sink: str) -> None:
+        from host_tools import bundle
+        from hw.virtual import files
+        from hw.virtual.chips.sx1262 import SX1262
+        from hw.virtual.world import STAND_IN_KB
+
+        pins, hw = hw_board(b["hw"])
+        role = "gateway" if sink else "node"
+        built = bundle.build(self.folder / "boards" / b["name"], role, b["kind"], "x64")
+        settings = dict(b.get("settings", {}))
+        radio = SX1262(self.air, name=b["name"], position=tuple(b["at"]))
+        chips: dict[str, Any] = {"radio": radio}
+        wiring: dict[str, dict[str, int]] = {
+            "radio": {
+                "spi": hw["radio"]["spi"],
+                **{leg: pins["LORA_" + leg.upper()] for leg in ("cs", "busy", "dio1", "reset")},
+            }
+        }
+        self._furnish(b, pins, hw, chips, wiring, settings)
+        own = {"bundle": built.digest}
+        if b["kind"] == "lamp":
+            own["lamp"] = f"{pins['DIM']} {hw['lamp']['dim_full_level']}\n".encode()
+        heap = (GATEWAY_HEAP_KB if sink else NODE_HEAP_KB) + STAND_IN_KB
+        board = world.add_board(
+            b["name"],
+            mpy_dir=built.path,
+            heap=f"{heap}k",
+            chips=chips,
+            wiring=wiring,
+            nvs={"lanterne": self.image(tenant, b, settings, sink)},
+            mcu=hw["mcu"],
+            sockets=sink.startswith("tcp:"),
+            rtc_set=bool(sink),
+            # The sensors' rail has a pull that keeps it off while the MCU does not drive it.
+            float_levels={pins[hw["sensors"]["power_pin"]]: 1 - hw["sensors"]["power_on_level"]},
+        )
+        files.write_files(board.flash, own)
+
+    def _furnish(
+        self,
+        b: dict[str, Any],
+        pins: dict[str, int],
+        hw: dict[str, Any],
+        chips: dict[str, Any],
+        wiring: dict[str, dict[str, int]],
+        settings: dict[str, int],
+    ) -> None:
+        """Solder on what the kind has."""
+        from hw.virtual.chips.a02yyuw import A02YYUW
+        from hw.virtual.chips.battery import Battery
+        from hw.virtual.chips.lamp_0_10v import Lamp010V
+        from hw.virtual.chips.pulse_meter import PulseMeter
+
+        if b["kind"] == "lamp":
+            chips["lamp"] = Lamp010V(full_level=hw["lamp"]["dim_full_level"])
+            wiring["lamp"] = {"dim": pins["DIM"], "relay": pins["RELAY"]}
+        if b["kind"] in ("bin", "leak"):
+            supply = hw["supply"]
+            chips["battery"] = Battery(
+                b.get("battery_v", 3.9),
+                upper_ohm=supply["upper_ohm"],
+                lower_ohm=supply["lower_ohm"],
+                switch_level=supply.get("switch_level"),
+            )
+            wiring["battery"] = {"sense": pins["VBAT"]}
+            if "VBAT_SWITCH" in pins:
+                wiring["battery"]["switch"] = pins["VBAT_SWITCH"]
+        if b["kind"] == "bin":
+            rail = hw["sensors"]
+            chips["range"] = A02YYUW(
+                1, _line(b["distance_m"]), noise_m=0.004, switched=True, power_on_level=rail["power_on_level"]
+            )
+            wiring["range"] = {"uart": 1, "power": pins[rail["power_pin"]]}
+        if b["kind"] == "leak":
+            series, self.water = water_series(b["water"], self.hours)
+            chips["meter"] = PulseMeter(series, litres_per_pulse=settings.get("litres_per_pulse", 1))
+            wiring["meter"] = {"pulse": pins["PULSE"]}
+            settings["start_index"] = int(series[0][1])
+        if b["kind"] not in SETTINGS:
+            raise InputError(f"board {b['name']}: no kind {b['kind']!r}", f"kinds: {', '.join(SETTINGS)}")
+
+    def execute(self) -> Result:
+        """Provision, run, take in, decode."""
+        from host_tools import intake
+        from host_tools.commander import Commander
+
+        tenant = self.provision()
+        capture = self.folder / "capture.pcap"
+        commander = None
+        if self.options.answers and self.options.sink == "socket":
+            commander = Commander(self.commander, self.folder / "commander-state.json")
+        taker = intake.Intake(
+            [self.reader],
+            capture,
+            self.folder / "readings.db",
+            commander,
+            side_path=self.folder / "unreadable.bin",
+            on_row=self.options.on_row,
+        )
+        try:
+            if self.options.sink == "file":
+                world = self._run(tenant, "file:records.bin")
+                self._take_file(world, taker)
+            else:
+                with intake.IntakeServer(taker) as server:
+                    world = self._run(tenant, f"tcp:127.0.0.1:{server.port}")
+        finally:
+            taker.close()
+        return self._result(world, capture)
+
+    def _run(self, tenant: Tenant, sink: str) -> World:
+        world = self.world(tenant, sink)
+        total = self.hours * 3600
+        if self.options.on_progress is not None:
+            report = self.options.on_progress
+            world.on_progress = lambda s: report(s, total)
+        if self.options.on_world is not None:
+            self.options.on_world(world)
+        try:
+            world.run(total)
+        finally:
+            self.consoles = {b.name: list(b.console) for b in world.boards.values()}
+            self.failures = list(world.failures)
+            self.records = self._records(world) if sink.startswith("file:") else b""
+            world.close()
+        return world
+
+    def _records(self, world: World) -> bytes:
+        from hw.virtual import files
+
+        try:
+            return files.read_file(world.boards[self.gateway].flash, "records.bin")
+        except FileNotFoundError:
+            return b""  # nothing was heard
+
+    def _take_file(self, world: World, taker: Any) -> None:
+        path = self.folder / "records.bin"
+        path.write_bytes(self.records)
+        at = 0
+        while at + 2 <= len(self.records):
+            size = int.from_bytes(self.records[at : at + 2], "big")
+            taker.handle(self.records[at + 2 : at + 2 + size])
+            at += 2 + size
+
+    def _result(self, world: World, capture: Path) -> Result:
+        from host_tools import decode
+
+        found = decode.decode([capture], [self.folder / "keys.json"])
+        for name, lines in self.consoles.items():
+            (self.folder / "boards" / f"{name}.log").write_text("\n".join(lines) + "\n")
+        return Result(
+            self.folder,
+            found.rows,
+            found.summary,
+            self.water,
+            self.hours,
+            self.failures,
+            self.consoles,
+            world.digest(),
+        )
+
+
+def run(source: str | Path, folder: Path | str, options: Options | None = None) -> Result:
+    """Run a scenario into `folder`, which is emptied when an earlier run made it.
+
+    Leaves there: capture.pcap, readings.db, keys.json (reader), commander.json, gateway.json, tenant/ and the
+    boards' bundles and console logs. UsageError for a folder that holds something else.
+    """
+    target = Path(folder)
+    if target.exists() and any(target.iterdir()) and not (target / "capture.pcap").exists():
+        raise UsageError(f"{target} holds something that no run made", "choose another folder with -o")
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    return Run(load(source), target, options or Options()).execute()

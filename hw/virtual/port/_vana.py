@@ -1,0 +1,44 @@
+# machine.ADC (an ideal converter of 12 bits) and DAC.
+import _vb as b
+
+
+class ADC:
+    ATTN_0DB = 0
+    ATTN_2_5DB = 1
+    ATTN_6DB = 2
+    ATTN_11DB = 3
+
+    def __init__(self, pin, atten=0):
+        self.p = pin.n
+        self.a = atten
+
+    def init(self, *, atten=0):
+        self.a = atten
+
+    atten = init
+
+    def read_uv(self):
+        b.charge(b.cfg[4])
+        full = (950000, 1250000, 1750000, 3100000)[self.a]
+        v = int.from_bytes(b.call(97, self.p), "little")
+        return min(full, v) * 4095 // full * full // 4095
+
+    def read_u16(self):
+        v = self.read_uv() * 4095 // (950000, 1250000, 1750000, 3100000)[self.a]
+        return v << 4 | v >> 8
+
+    def read(self):
+        return self.read_u16() >> 4
+
+
+class DAC:
+    def __init__(self, pin):
+        if pin.n not in (25, 26):
+            raise ValueError("invalid pin")
+        self.p = pin.n
+
+    def write(self, v):
+        if not 0 <= v <= 255:
+            raise ValueError("value out of range")
+        b.send(100, self.p, v)
+        b.wrote()

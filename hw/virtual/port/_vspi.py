@@ -1,0 +1,48 @@
+# machine.SPI: the bytes go to the chip models, the time they take is charged here.
+import _vb as b
+
+
+class SPI:
+    MSB = 0
+    LSB = 1
+
+    def __init__(self, id=-1, baudrate=1000000, **k):
+        self.i = id & 255
+        self.init(baudrate, **k)
+
+    def init(
+        self, baudrate=1000000, *, polarity=0, phase=0, bits=8, firstbit=0, sck=None, mosi=None, miso=None
+    ):
+        self.u = baudrate
+
+    def deinit(self):
+        pass
+
+    def _t(self, n):
+        b.charge(b.cfg[3] + n * 8000000 // self.u)
+
+    def write(self, buf):
+        self._t(len(buf))
+        b.send(119, self.i, 0, buf)
+        b.wrote()
+
+    def write_readinto(self, w, r):
+        if len(w) != len(r):
+            raise ValueError("buffers must be the same length")
+        self._t(len(w))
+        b.call(115, self.i, 0, w, r)
+
+    def readinto(self, buf, write=0):
+        n = len(buf)
+        self._t(n)
+        b.call(115, self.i, n << 8 | write, None, buf)
+
+    def read(self, n, write=0):
+        r = bytearray(n)
+        self.readinto(r, write)
+        return bytes(r)
+
+
+class SoftSPI(SPI):
+    def __init__(self, baudrate=500000, **k):
+        SPI.__init__(self, -1, baudrate, **k)
