@@ -17,6 +17,7 @@ from host_tools.live import LiveTable, clock, values
 
 if TYPE_CHECKING:
     from host_tools.decode import Result
+    from host_tools.replay import Report
     from host_tools.rows import Row
 
 SEED = 1
@@ -36,18 +37,20 @@ def _readings(console: Console, rows: list[Row]) -> None:
     console.print(table)
 
 
-def _refused(console: Console, found: Result) -> int:
-    """Every refused frame with its reason."""
+def _refused(console: Console, found: Result, report: Report) -> int:
+    """Every refused frame with what was done to it and the reason it got, then the reasons in words."""
     from firmware.protocols.reasons_text import TEXTS
 
     rows = [r for r in found.rows if r.reason]
     table = Table(title="Refused in the faulty replay", title_justify="left")
-    for name, width in (("frame", 16), ("claims to be", 12), ("reason", 14)):
+    done = {e["frame_after"]: e["fault"] for e in report.entries}
+    for name, width in (("frame", 16), ("claims to be", 12), ("what was done", 14), ("reason", 14)):
         table.add_column(name, no_wrap=True, min_width=width)
-    table.add_column("meaning")
     for row in rows:
-        table.add_row(row.frame, row.name or "nobody", row.reason, TEXTS[row.reason][0])
+        table.add_row(row.frame, row.name or "nobody", done.get(row.frame, "nothing"), row.reason)
     console.print(table)
+    for reason in sorted({r.reason for r in rows}):
+        console.print(f"  {reason}: {TEXTS[reason][0]}", soft_wrap=True)
     return len(rows)
 
 
@@ -64,7 +67,7 @@ def _replay(console: Console, out: Path, first: list[Row]) -> tuple[bool, int]:
     report = replay.replay(out / "capture.pcap", out / "replay-faults.pcap", faults.load(FAULTS), SEED)
     (out / "replay-faults.json").write_text(report.as_json() + "\n")
     faulty = decode.decode([out / "replay-faults.pcap"], keys)
-    return same.same, _refused(console, faulty)
+    return same.same, _refused(console, faulty, report)
 
 
 def main(arguments: list[str]) -> int:
@@ -82,7 +85,8 @@ def main(arguments: list[str]) -> int:
         console.print(
             f"{run.hours:g} h of {len(run.consoles)} boards in {took:.1f} s: {len(run.rows)} frames, "
             + ", ".join(f"{n} {state}" for state, n in states.items())
-            + f". Water: {run.water}."
+            + f". Water: {run.water}.",
+            soft_wrap=True,
         )
         same, refused = _replay(console, out, run.rows)
     except ToolError as e:
@@ -94,12 +98,14 @@ def main(arguments: list[str]) -> int:
         print(f"demo: stopped; what was heard before is in {out}/capture.pcap", file=sys.stderr)
         return 130
     (out / "summary.json").write_text(json.dumps({**run.summary, "refused": refused}, indent=1) + "\n")
+    # Where `make demo` has just made it; an installed wheel has it on the path.
+    lanterne = ".venv/bin/lanterne" if Path(".venv/bin/lanterne").exists() else "lanterne"
     for line in (
         f"{out}/capture.pcap         every frame as heard, for `tshark -r`, Wireshark or another verifier",
         f"{out}/readings.db          the same in SQLite: frames, and readings with their states",
         f"{out}/keys.json            the reader's keys: they verify and decrypt, and can command nothing",
         f"{out}/replay-faults.json   which frame got which fault; the table above says what became of it",
-        f"lanterne decode {out}/capture.pcap --keys {out}/keys.json    prints all rows again",
+        f"{lanterne} decode {out}/capture.pcap --keys {out}/keys.json    prints all rows again",
     ):
         print(line)
     if run.failures or not same or not run.rows:
