@@ -133,6 +133,11 @@ def water_series(wanted: dict[str, str], hours: float) -> tuple[list[tuple[int, 
     return kept, f"{kind}, {path.name} from {wanted['start']}"
 
 
+def index_at(series: list[tuple[int, float]], t_us: int) -> float:
+    """The meter's index at a virtual time, straight between its readings."""
+    return _line([[t / 3.6e9, litres] for t, litres in series])(t_us)
+
+
 def _line(points: list[list[float]]) -> Callable[[int], float]:
     """A function of virtual microseconds through (hours, value) points, straight between them."""
     xs = [p[0] * 3.6e9 for p in points]
@@ -289,7 +294,8 @@ class Run:
             series, self.water = water_series(b["water"], self.hours)
             chips["meter"] = PulseMeter(series, litres_per_pulse=settings.get("litres_per_pulse", 1))
             wiring["meter"] = {"pulse": pins["PULSE"]}
-            settings["start_index"] = int(series[0][1])
+            # Entered at installation: what the register shows when the board gets its power.
+            settings["start_index"] = int(index_at(series, 0))
         if b["kind"] not in SETTINGS:
             raise InputError(f"board {b['name']}: no kind {b['kind']!r}", f"kinds: {', '.join(SETTINGS)}")
 
