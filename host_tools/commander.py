@@ -106,7 +106,13 @@ class Commander:
         found = load_json(self._path, FORMAT)
         if found.get("tenant") != self._tenant.hex() or found.get("commander") != self._id:
             raise InputError(f"{self._path} belongs to another tenant or commander")
-        if not isinstance(found.get("counters"), dict) or not isinstance(found.get("issued"), list):
+        counters, issued = found.get("counters"), found.get("issued")
+        if (
+            not isinstance(counters, dict)
+            or not all(type(n) is int and 0 <= n <= _MAX_COUNTER for n in counters.values())
+            or not isinstance(issued, list)
+            or not all(isinstance(row, dict) for row in issued)
+        ):
             raise InputError(f"{self._path} is not whole")
         return found
 
@@ -128,7 +134,7 @@ class Commander:
         """The next number, on the disk before it is used. Call with the lock held."""
         found = self._read()
         key = f"{record.device.hex()}-{record.epoch}"
-        counter = int(found["counters"].get(key, 0)) + 1
+        counter = found["counters"].get(key, 0) + 1
         if counter > _MAX_COUNTER:
             raise UsageError(f"every command number of {record.name} is used: it needs a new epoch")
         found["counters"][key] = counter
@@ -164,10 +170,13 @@ class Commander:
         """A command that was sealed before, as it was; UsageError when it is not kept any more."""
         for row in self._read()["issued"]:
             if row.get("cseq") == cseq:
-                record = self.record(bytes.fromhex(row["device"]))
-                port = ports.port(ports.COMMAND)
+                try:
+                    device, op, frame = bytes.fromhex(row["device"]), row["op"], bytes.fromhex(row["frame"])
+                except (KeyError, TypeError, ValueError):
+                    raise InputError(f"{self._path} is not whole") from None
+                record = self.record(device)
                 address = (record.link_tag, record.link_address)
-                return Command(cseq, record.device, row["op"], *address, port, bytes.fromhex(row["frame"]))
+                return Command(cseq, device, op, *address, ports.port(ports.COMMAND), frame)
         raise UsageError(f"command {cseq} is not kept any more")
 
     def heard(self, device: bytes, epoch: int, cseq: int, outcome: int, last_cseq: int) -> None:
@@ -177,12 +186,12 @@ class Commander:
         if last_cseq >> 28 != self._id:
             return
         key, counter = f"{device.hex()}-{epoch}", last_cseq & _MAX_COUNTER
-        if int(self._read()["counters"].get(key, 0)) >= counter:
+        if self._read()["counters"].get(key, 0) >= counter:
             return
         # An older state file was put back: go on above what the device has seen.
         with locked(self._path):
             found = self._read()
-            found["counters"][key] = max(counter, int(found["counters"].get(key, 0)))
+            found["counters"][key] = max(counter, found["counters"].get(key, 0))
             write_private(self._path, dump_json(found))
 
     def result(self, cseq: int) -> str | None:
@@ -196,5 +205,5 @@ class Commander:
             # A device without a counter may have got commands after the backup, too.
             for record in self._records.values():
                 found["counters"].setdefault(f"{record.device.hex()}-{record.epoch}", 0)
-            found["counters"] = {k: int(v) + RESTORE_STEP for k, v in found["counters"].items()}
+            found["counters"] = {k: v + RESTORE_STEP for k, v in found["counters"].items()}
             write_private(self._path, dump_json(found))

@@ -30,6 +30,7 @@ def decode(sources: Iterable[Path | str], keys: Sequence[Path | str] = ()) -> Re
     notes: list[str] = []
     for source in sources:
         receiver.add_all(read(source, notes))
-    summary = receiver.summary()
+    rows = receiver.rows()
+    summary = receiver.summary(rows)
     summary["notes"] = notes + summary["notes"]
-    return Result(receiver.rows(), summary)
+    return Result(rows, summary)

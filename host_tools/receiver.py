@@ -395,9 +395,9 @@ class Receiver:
     def names(self) -> dict[bytes, str]:
         return {e.record.device: e.record.name for e in self._ordered()}
 
-    def summary(self) -> dict[str, Any]:
-        """Counts by state and reason, gaps and alarms as text, wants as data."""
-        found = self.rows()
+    def summary(self, found: list[Row] | None = None) -> dict[str, Any]:
+        """Counts by state and reason, gaps and alarms as text, wants as data. found: `rows()`, if at hand."""
+        found = self.rows() if found is None else found
         names = self.names()
         refused = Counter(r.reason for r in found if r.reason)
         duplicates = self.frames - len(found)

@@ -218,8 +218,7 @@ class Chain:
     ) -> _Match | None:
         """A checkpoint is missing: recompute its head over the frames before the last `count` ones."""
         lead, tail = between[:-count], between[-count:]
-        lost = lead[-1] + 1
-        if lost in self.leaves or len(lead) > MAX_LEAD:
+        if len(lead) > MAX_LEAD:
             return None
         # Numbers are missing between some of these; one of them may have been a checkpoint, too.
         holes = {a for a, b in pairwise(lead) if b != a + 1}
@@ -231,7 +230,7 @@ class Chain:
             if s in holes:
                 states |= {h[:16] for h in states}
         members = self._walk(dict.fromkeys((h[:16] for h in sorted(states)), None), tail, head, 0)
-        return None if members is None else (members, (lead[-1], seq), lost)
+        return None if members is None else (members, (lead[-1], seq), lead[-1] + 1)
 
     def _without_extra(
         self, start_head: bytes, between: list[int], start: int, seq: int, head: bytes, extra: int

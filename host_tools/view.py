@@ -52,15 +52,12 @@ class Epoch:
 
     def __post_init__(self) -> None:
         self.record = self.opener.record
+        self.key = (self.record.tenant, self.record.device, self.record.epoch)
         self.chain = Chain(self.opener.head0())
         # Without any verified frame the number is taken to be near 0, as TRUST 1 says: bands 0 and 1.
         self.bands = {0, 1}
         self._clashes: set[int] = set()
         self._hellos: list[Verified] = []
-
-    @property
-    def key(self) -> tuple[bytes, bytes, int]:
-        return self.record.tenant, self.record.device, self.record.epoch
 
     def open_near(self, seq: int) -> bool:
         """Let frames near `seq` be tried; True when that opens a new band of 2^24 numbers."""

@@ -72,7 +72,7 @@ class Keyring:
         path = Path(path)
         found = load_json(path, FORMAT)
         role, devices = found.get("role"), found.get("devices")
-        if role not in ROLES or not isinstance(devices, list):
+        if not isinstance(role, str) or role not in ROLES or not isinstance(devices, list):
             raise InputError(f"{path} names no role, or no devices")
         try:
             tenant = bytes.fromhex(found["tenant"])

@@ -17,6 +17,7 @@ ALGORITHMS = {"sign1": -19, "mac0": 4, "encrypt0": 10}  # Ed25519, HMAC 256/64, 
 KEY_LENGTHS = {label: 16 if label in ("enc-up", "enc-down", "link") else 32 for label in LABELS}
 # Message types of the field table (wire format), as kinds of furniture.
 KINDS = {"lamp": 2, "bin": 3, "leak": 4, "site": 5, "gateway": 7}
+_PURPOSES = tuple(str(n) for n in range(11))
 STATUSES = ("active", "superseded", "closed", "revoked")
 
 _P = 2**255 - 19
@@ -157,7 +158,7 @@ def _pins_from(found: dict[str, Any]) -> dict[int, Pin]:
         raise RecordError("purposes are missing")
     read = {}
     for number, row in rows.items():
-        if not isinstance(row, dict) or not number.isdigit() or int(number) > 10:
+        if not isinstance(row, dict) or number not in _PURPOSES:
             raise RecordError("a purpose is no number of 0..10 with its structure")
         structure = _choice(row, "structure", STRUCTURES)
         # One key has one algorithm, and -8, the deprecated name of Ed25519, only where a record pins it.

@@ -36,6 +36,13 @@ def check_time(text: str) -> str:
     return found.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _asset(row: Any) -> dict[str, Any]:
+    names = ("asset", "device", "from")
+    if any(not isinstance(row[n], str) for n in names) or not isinstance(row["until"], str | None):
+        raise TypeError
+    return {n: row[n] for n in (*names, "until")}
+
+
 class _Content:
     """The registry as read from its file."""
 
@@ -45,7 +52,7 @@ class _Content:
             self.generation = int(found["generation"])
             self.next_address = int(found["next_address"])
             self.records = [from_json(r) for r in found["devices"]]
-            self.assets: list[dict[str, Any]] = [dict(a) for a in found["assets"]]
+            self.assets: list[dict[str, Any]] = [_asset(a) for a in found["assets"]]
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{path} is not a whole {FORMAT} file") from None
         except RecordError as e:

@@ -70,6 +70,10 @@ class Tenant:
         self.name: str = found["name"]
         self.tag: int = int(found["tag"], 16)
         self.clear_link: bool = found["clear_link"]
+        if len(self.id) != 8 or not 0 <= self.tag <= 255:
+            raise ValueError
+        if not isinstance(self.name, str) or not isinstance(self.clear_link, bool):
+            raise TypeError
         self.registry = Registry(folder / "registry.json")
         self._root = root
         self._repeatable: bool = found.get("repeatable", False)

@@ -93,6 +93,33 @@ def test_a_record_counts_once(tmp_path: Path, site: tuple[Keyring, list[Device]]
     assert len(decode.decode([tmp_path / "c.pcap"], [tmp_path / "keys.json"]).rows) == 1
 
 
+def test_a_record_counts_once_without_a_store(tmp_path: Path, site: tuple[Keyring, list[Device]]) -> None:
+    ring, devices = site
+    frame = devices[1].send()
+    intake = Intake([ring], tmp_path / "c.pcap")
+    for _ in range(3):
+        intake.handle(record(1, frame))
+    assert [r.receptions for r in intake.rows()] == [1]
+    intake.close()
+
+
+def test_what_the_cap_held_back_comes_later(tmp_path: Path, site: tuple[Keyring, list[Device]]) -> None:
+    ring, devices = site
+    forger = Device("mac0", 2, tenant=bytes.fromhex("ff99999999999977"))
+    now = [synth.START_US]
+    intake = Intake([ring], tmp_path / "c.pcap", tmp_path / "s.db", clock_us=lambda: now[0])
+    for n in range(1, 32):
+        intake.handle(record(n, forger.send()))
+    true = devices[1].send()
+    intake.handle(record(32, true))
+    assert sum(r.reason == "rate" for r in intake.rows()) == 2
+    now[0] += 600 * 10**6
+    intake.handle(record(33, devices[2].send()))
+    with Store(tmp_path / "s.db", readonly=True) as store:
+        assert [s[2:] for s in store.states()] == [(1, "bin", "authenticated"), (1, "leak", "authenticated")]
+    intake.close()
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -187,7 +214,9 @@ def test_time_answers_an_uplink_that_has_none(tmp_path: Path, which: int) -> Non
     # A reading with quality-2 time asks for nothing; the same frame again is no reason to answer twice.
     timed = device.send()
     assert site.up(timed) == []
-    assert site.up(timed) == []
+    untimed = device.send(synth.det([3, {4: 5}]))
+    assert site.opened(device, site.up(untimed))[3] == 1
+    assert site.up(untimed) == []
     unconfirmed = device.send(synth.det([3, {1: 2_400_000, 4: 5}]))
     assert site.opened(device, site.up(unconfirmed))[3] == 1
 
@@ -259,6 +288,19 @@ def test_commands_wait_for_the_next_uplink(tmp_path: Path) -> None:
     assert site.commander.result(cseq) is None
     site.up(device.send(synth.det([cseq, 0, cseq]), purpose=3))
     assert site.commander.result(cseq) == "done"
+
+
+def test_one_downlink_after_one_uplink(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    device = site.devices[0]
+    assert site.intake.answers is not None
+    for seconds in (10, 20):
+        site.intake.answers.queue("d1", "identify", [seconds])
+    frame = device.send()
+    assert site.opened(device, site.up(frame))[4:] == [10]
+    # A second gateway's copy opens no second window.
+    assert site.up(frame) == []
+    assert site.opened(device, site.up(device.send()))[4:] == [20]
 
 
 def test_nobody_is_answered_without_a_verified_frame(tmp_path: Path) -> None:

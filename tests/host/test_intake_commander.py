@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import cbor2
@@ -50,15 +51,18 @@ def test_numbers_rise_per_device_and_survive(tenant: Tenant) -> None:
     assert commander(tenant).build("d1", "resume", ref=1).cseq & 0xFFFF == 4
 
 
-def _issue(folder: str) -> None:
+def _issue(folder: str, start: Barrier) -> None:
     ring = Keyring.load(Path(folder) / "c.json")
-    for _ in range(20):
+    start.wait(60)
+    for _ in range(30):
         Commander(ring, Path(folder) / "state-1.json").build("d1", "resume", ref=1)
 
 
 def test_two_programs_never_share_a_number(tenant: Tenant) -> None:
     folder = str(tenant.folder.parent)
-    workers = [get_context("spawn").Process(target=_issue, args=(folder,)) for _ in range(2)]
+    context = get_context("spawn")
+    start = context.Barrier(2)
+    workers = [context.Process(target=_issue, args=(folder, start)) for _ in range(2)]
     for w in workers:
         w.start()
     for w in workers:
@@ -66,7 +70,7 @@ def test_two_programs_never_share_a_number(tenant: Tenant) -> None:
         assert w.exitcode == 0
     kept = json.loads((tenant.folder.parent / "state-1.json").read_text())
     numbers = [row["cseq"] for row in kept["issued"]]
-    assert sorted(numbers) == [1 << 28 | n for n in range(1, 41)]
+    assert sorted(numbers) == [1 << 28 | n for n in range(1, 61)]
 
 
 def test_a_sealed_command_is_sent_again_as_it_was(tenant: Tenant) -> None:

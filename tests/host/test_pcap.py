@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shutil
 import struct
@@ -140,6 +141,25 @@ def test_a_wrong_path_is_one_line(tmp_path: Path) -> None:
         CaptureWriter(tmp_path)
 
 
+def test_damage_anywhere_gives_frames_or_one_line(tmp_path: Path) -> None:
+    chance = random.Random(12)
+    whole = pcap_of("<", 0xA1B2C3D4, 1)
+    path = tmp_path / "c.pcap"
+    refused = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data)) if chance.random() < 0.5 else chance.randrange(40)
+            data[at : at + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
+        path.write_bytes(data)
+        try:
+            frames_in(path, [])
+        except InputError as e:
+            refused += 1
+            assert "\n" not in str(e)
+    assert 20 < refused < 380
+
+
 def test_a_claimed_length_of_gigabytes_ends_the_file(tmp_path: Path) -> None:
     path = tmp_path / "c.pcap"
     path.write_bytes(
@@ -180,13 +200,13 @@ def test_a_full_device_is_one_line() -> None:
 
 
 def test_a_full_disk_keeps_what_was_received(tmp_path: Path) -> None:
-    """A process whose files may have 1000 bytes: the file ends after its last whole record."""
+    """A process whose files may have 1010 bytes: the file ends after its last whole record."""
     code = (
         "import resource, signal, sys\n"
         "from host_tools.capture import CaptureWriter, Frame\n"
         "from host_tools.errors import StoreError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1010, 1010))\n"
         "w = CaptureWriter(sys.argv[1])\n"
         "try:\n"
         "    for n in range(100): w.write(Frame(bytes([0xE0] * 30), n))\n"
@@ -204,7 +224,7 @@ def test_a_full_disk_keeps_what_was_received(tmp_path: Path) -> None:
         f"cannot write {tmp_path}/c.pcap: the file has reached the size allowed here"
     ]
     notes: list[str] = []
-    assert len(frames_in(tmp_path / "c.pcap", notes)) == (1000 - 24) // 61
+    assert len(frames_in(tmp_path / "c.pcap", notes)) == (1010 - 24) // 61
     assert notes == []
 
 

@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import cbor2
 import pytest
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from host_tools.commander import Commander
 from host_tools.errors import InputError, StoreError, ToolError, UsageError
 from provisioning import files, image, record
 from provisioning.keyring import Keyring, load_keyrings
@@ -396,3 +399,57 @@ def test_no_secret_in_argv(tenant: Tenant, tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert Keyring.load(tmp_path / "r.json").role == "reader"
+
+
+ODD: tuple[Any, ...] = (None, [], {}, [[]], "x", "\u00b2", "", -1, 1.5, True, 10**30, {"tag": []})
+
+
+def variants(found: Any) -> Iterator[Any]:
+    """A JSON value with each of its parts replaced by each odd value, or left out."""
+    yield from ODD
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield {k: v for k, v in found.items() if k != name}
+            for odd in variants(value):
+                yield {**found, name: odd}
+    elif isinstance(found, list):
+        for n, value in enumerate(found):
+            for odd in variants(value):
+                yield [*found[:n], odd, *found[n + 1 :]]
+
+
+def test_a_damaged_file_is_refused_or_read_but_never_a_traceback(tenant: Tenant, tmp_path: Path) -> None:
+    tenant.export("commander", tmp_path / "c.json", ["bin-1"])
+    tenant.export("reader", tmp_path / "r.json", ["bin-1"])
+    commander = Commander(Keyring.load(tmp_path / "c.json"), tmp_path / "state.json")
+    commander.build("bin-1", "resume", ref=1)
+    tenant.registry.assign("bin-1", "B-1", "2026-01-01T00:00:00Z")
+
+    def registry() -> None:
+        tenant.registry.to_json()
+        tenant.registry.show("bin-1")
+        tenant.registry.assign("bin-1", "B-2", "2026-02-01T00:00:00Z")
+
+    def state() -> None:
+        Commander(Keyring.load(tmp_path / "c.json"), tmp_path / "state.json").build("bin-1", "resume", ref=1)
+
+    readers: list[tuple[Path, Callable[[], object]]] = [
+        (tmp_path / "r.json", lambda: Keyring.load(tmp_path / "r.json")),
+        (tenant.folder / "tenant.json", lambda: Tenant.open(tenant.folder).id),
+        (tenant.folder / "root.json", lambda: Tenant.open(tenant.folder)),
+        (tenant.registry.path, registry),
+        (tmp_path / "state.json", state),
+    ]
+    for path, reader in readers:
+        whole = path.read_bytes()
+        refused = 0
+        for odd in variants(json.loads(whole)):
+            path.write_bytes(json.dumps(odd).encode())
+            try:
+                reader()
+            except ToolError as e:
+                refused += 1
+                assert "\n" not in str(e), odd
+        assert refused > 20, path
+        path.write_bytes(whole)
+        reader()

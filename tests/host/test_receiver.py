@@ -252,6 +252,22 @@ def test_gaps_tell_lost_numbers_from_unused_ones(tmp_path: Path) -> None:
     assert receiver.summary()["gaps"] == ["bin-2 epoch 1: 3", "bin-2 epoch 1: 50 to 51"]
 
 
+def test_a_boot_that_knows_of_nothing_before_hides_no_gap(tmp_path: Path) -> None:
+    device = Device("mac0", 2)
+    frames = device.run(3)
+    device.seq += 5
+    frames.append(device.hello(last_seq=0))
+    receiver = Receiver([ring(tmp_path, device)])
+    receiver.add_all(framed(frames))
+    assert receiver.gaps() == [(device.device, 1, 4, 8)]
+    # The first boot of all may say so.
+    first = Device("mac0", 3)
+    first.seq = 10
+    receiver = Receiver([ring(tmp_path, first)])
+    receiver.add_all(framed([first.hello(last_seq=0)]))
+    assert receiver.gaps() == []
+
+
 # Two contents under one number.
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.frames import Frame
 from host_tools.receiver import Receiver, evaluate
 from host_tools.rows import Row
 from host_tools.segments import Chain
@@ -172,6 +173,23 @@ def test_a_segment_verifies_with_every_number_doubled(tmp_path: Path, forged_fir
     assert lines(evaluate(received[::-1], [keys])) == lines(first)
 
 
+def test_the_earliest_reception_counts_whenever_it_comes(tmp_path: Path) -> None:
+    """Forged frames before and after the true ones: only what a second gateway heard first sorts them out."""
+    device = Device("mac0", 2)
+    true = [Frame(f, 1000 * n) for n, f in enumerate(device.run(16))]
+    forged = [
+        Frame(device.seal(0, n, device.reading(500 + n)), 500_000 * (n % 2) + 100_000) for n in range(1, 17)
+    ]
+    late = [Frame(f.data, f.time_us + 300_000) for f in true]
+    keys = ring(tmp_path, device)
+    assert signed(evaluate(late + forged, [keys])) == [17]
+    for order in (late + forged + true, true + forged + late, forged + true + late):
+        live = Receiver([keys])
+        for frame in order:
+            live.add(frame)
+        assert signed(live.rows()) == list(range(1, 18))
+
+
 # Forks: two successors of one head.
 
 
@@ -227,6 +245,25 @@ def test_a_checkpoint_that_passes_over_another(tmp_path: Path) -> None:
     assert before != h
     receiver = Receiver([ring(tmp_path, device)])
     receiver.add_all(framed(frames))
+    assert [(a.kind, a.since) for a in receiver.alarms()] == [("equivocation", 17)]
+    assert signed(receiver.rows()) == list(range(1, 18))
+
+
+def test_two_signatures_alone_show_a_clone(tmp_path: Path) -> None:
+    """Of the clone only a checkpoint is heard, and it counts more frames than there are numbers for."""
+    common, one, two = branches()
+    receiver = Receiver([ring(tmp_path, Device("mac0", 2))])
+    receiver.add_all(framed([*common, *one, two[-1]]))
+    assert [(a.kind, a.since) for a in receiver.alarms()] == [("equivocation", 17)]
+
+
+def test_a_clone_that_jumps_ahead_is_found(tmp_path: Path) -> None:
+    device = Device("mac0", 2)
+    common = device.run(16)
+    clone = copy.copy(device)
+    clone.seq += 80
+    receiver = Receiver([ring(tmp_path, device)])
+    receiver.add_all(framed(common + device.run(48) + clone.run(16)))
     assert [(a.kind, a.since) for a in receiver.alarms()] == [("equivocation", 17)]
     assert signed(receiver.rows()) == list(range(1, 18))
 
