@@ -65,6 +65,12 @@ def _check(record: KeyRecord, options: Options) -> None:
     radio = options.radio
     if not 7 <= radio.sf <= 12:
         raise UsageError(f"no spreading factor {radio.sf}: 7 to 12")
+    if record.profile == "sign1" and radio.sf > 9:
+        # A frame has 51 bytes from SF10 on, a signature alone 64 (TRUST 13: never below DR3, never unsigned).
+        raise UsageError(
+            f"{record.name} signs each frame, and a signed frame does not fit SF{radio.sf}",
+            "use a cell at SF7 to SF9, or a profile with checkpoints: mac0 or encrypt0",
+        )
     if not 863000 <= radio.freq_khz <= 870000:
         raise UsageError(f"{radio.freq_khz} kHz is outside the band 863000 to 870000 kHz")
     if not -9 <= radio.power_dbm <= 22:

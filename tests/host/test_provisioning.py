@@ -453,3 +453,14 @@ def test_a_damaged_file_is_refused_or_read_but_never_a_traceback(tenant: Tenant,
         assert refused > 20, path
         path.write_bytes(whole)
         reader()
+
+
+def test_a_device_that_signs_each_frame_is_refused_in_a_slow_cell(tmp_path: Path) -> None:
+    tenant = Tenant.create(tmp_path / "t", lab=True, seed=1, clear_link=True)
+    tenant.add_device("lamp-1", "lamp", "sign1")
+    tenant.add_device("bin-1", "bin", "mac0")
+    slow = image.Options(board="x", radio=image.Radio(sf=10))
+    with pytest.raises(UsageError, match="does not fit SF10"):
+        image.build(tenant, "lamp-1", slow)
+    assert image.build(tenant, "bin-1", slow).cfg
+    assert image.build(tenant, "lamp-1", image.Options(board="x", radio=image.Radio(sf=9))).cfg
