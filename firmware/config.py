@@ -3,6 +3,8 @@
 Everything is range-checked here; the application sees attributes and a key record, never the maps.
 """
 
+from binascii import crc32
+
 from firmware.protocols import cbor
 from firmware.protocols.cbor import WireError
 from firmware.protocols.keys import LABELS, derive, purposes
@@ -17,23 +19,25 @@ _RANGES2 = ((13, 1, 86400), (14, 0, 2))
 _RADIO = ((1, 863000, 870000), (2, 7, 12), (3, -9, 22))
 
 
+def _is(value, low, high):
+    return type(value) is int and low <= value <= high
+
+
 def _ints(found, rows):
     for key, low, high in rows:
-        value = found.get(key)
-        if type(value) is not int or not low <= value <= high:
+        if not _is(found.get(key), low, high):
             raise WireError("config", key)
 
 
-def _blob(found, key, size):
-    value = found.get(key)
+def _blob(value, key, size):
     if not isinstance(value, bytes) or len(value) != size:
         raise WireError("config", key)
     return value
 
 
-def _list(found, key):
-    value = found.get(key, [])
-    if not isinstance(value, list):
+def _typed(found, key, empty):
+    value = found.get(key, empty)
+    if type(value) is not type(empty):
         raise WireError("config", key)
     return value
 
@@ -47,34 +51,44 @@ class Config:
             raise WireError("config", 0)
         _ints(found, _RANGES)
         _ints(found, _RANGES2)
-        radio = found.get(12)
-        if not isinstance(radio, dict):
-            raise WireError("config", 12)
+        radio = _typed(found, 12, {})
         _ints(radio, _RADIO)
-        self.tenant = _blob(found, 1, 8)
-        self.device = _blob(found, 2, 8)
+        self.tenant = _blob(found.get(1), 1, 8)
+        self.device = _blob(found.get(2), 2, 8)
         self.epoch = found[3]
         self.profile = PROFILES[found[4]]
         self.kind = found[5]
         self.tag = found[6]
         self.address = found[7]
-        self.commanders = _list(found, 8)
-        self.board = found.get(9, "")
+        self.commanders = _typed(found, 8, [])
+        for who in self.commanders:
+            if not _is(who, 0, 15):
+                raise WireError("config", 8)
+        self.board = _typed(found, 9, "")
         self.role = found[10]
-        self.extra = found.get(11, {})
-        if not isinstance(self.extra, dict) or not isinstance(self.board, str):
-            raise WireError("config", 11)
+        self.extra = _typed(found, 11, {})
+        for value in self.extra.values():
+            # What furniture is set to: minutes, per cent, millimetres, litres of an index.
+            if not _is(value, 0, 0x3FFFFFFF):
+                raise WireError("config", 11)
         self.freq_khz = radio[1]
         self.sf = radio[2]
         self.power_dbm = radio[3]
         self.interval_s = found[13]
         self.protection = found[14]
         self.routes = {}
-        for route in _list(found, 15):
-            if not isinstance(route, list) or len(route) != 3 or len(route[2]) != 16:
+        for route in _typed(found, 15, []):
+            if type(route) is not list or len(route) != 3:
                 raise WireError("config", 15)
-            self.routes[(route[0], route[1])] = route[2]
-        self.sink = found.get(16, "")
+            tag, address, k_link = route
+            if not _is(tag, 0, 255) or not _is(address, 0, 65535):
+                raise WireError("config", 15)
+            self.routes[(tag, address)] = _blob(k_link, 15, 16)
+        self.sink = _typed(found, 16, "")
+
+    def owner(self):
+        """Names what belongs to this device alone: a board may have been another one before."""
+        return "%08x" % crc32(self.tenant + self.device)
 
     def phase_ms(self, interval_ms):
         """This device's own place in an interval: a street that gets power in one second reports spread."""
@@ -86,9 +100,9 @@ def key_record(cfg, blob):
     found = cbor.decode(blob)
     if not isinstance(found, dict):
         raise WireError("config", 0)
-    k_dev = _blob(found, 1, 32)
-    seed = _blob(found, 2, 32)
-    public = _blob(found, 3, 32)
+    k_dev = _blob(found.get(1), 1, 32)
+    seed = _blob(found.get(2), 2, 32)
+    public = _blob(found.get(3), 3, 32)
     keys = {"sign": seed}
     for label in LABELS:
         keys[label] = derive(k_dev, cfg.tenant, label, cfg.device, cfg.epoch)

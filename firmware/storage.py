@@ -51,7 +51,8 @@ class TwoCopies:
         self._generation = 0
         self.sound = 0  # NVS | FILE: which held the newest at the last read or write
 
-    def _nvs_raw(self):
+    def nvs_raw(self):
+        """What NVS holds, sound or not, or None."""
         buf = bytearray(self._size)
         try:
             return bytes(buf[: self._nvs.get_blob(self._key, buf)])
@@ -70,7 +71,7 @@ class TwoCopies:
         self.sound = 0
         self._generation = 0
         best = None
-        for kind, raw in ((NVS, self._nvs_raw()), (FILE, self._file_raw(".a")), (FILE, self._file_raw(".b"))):
+        for kind, raw in ((NVS, self.nvs_raw()), (FILE, self._file_raw(".a")), (FILE, self._file_raw(".b"))):
             body = _checked(raw)
             if body is None or len(body) < 4:
                 continue
@@ -99,7 +100,7 @@ class TwoCopies:
                 f.write(raw)
         except OSError:
             pass
-        self.sound = (NVS if self._nvs_raw() == raw else 0) | (FILE if self._file_raw(suffix) == raw else 0)
+        self.sound = (NVS if self.nvs_raw() == raw else 0) | (FILE if self._file_raw(suffix) == raw else 0)
         return self.sound == NVS | FILE
 
 
@@ -124,9 +125,11 @@ class _Log:
         self.last = -1
         self._count = per_file
         self._torn = False
+        self._failed = False
 
     def recover(self):
-        """Find the end after a boot: the last record's body, or None in an empty log."""
+        """Find the end after a boot: the last record's body, or None in an empty log, and in one whose end
+        cannot be read: an older end would be taken for the newest."""
         tail = None
         while self.first and tail is None:
             self._count = 0
@@ -134,6 +137,9 @@ class _Log:
                 self.last = seq
                 tail = body
                 self._count += 1
+            if self._failed:
+                self._count = self._per_file
+                return None
             if tail is None:
                 try:
                     self.remove(-1)
@@ -146,6 +152,7 @@ class _Log:
     def records(self, first):
         """(number, body) of each record of a file, up to the first that is torn."""
         self._torn = True
+        self._failed = False
         try:
             with open(self._prefix + "%08x" % first, "rb") as f:
                 while True:
@@ -159,7 +166,7 @@ class _Log:
                         return
                     yield struct.unpack(">I", body[:4])[0], body[4:]
         except OSError:
-            pass
+            self._failed = True
 
     def full(self):
         return self._count >= self._per_file

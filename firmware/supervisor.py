@@ -25,7 +25,8 @@ class Supervisor:
         self._seen = {}
 
     def spawn(self, name, factory, silent_ms=0):
-        """Run `factory()` for ever; restart with doubling waits of 1 to 60 s when it raises.
+        """Run `factory()` for ever; restart with doubling waits of 1 to 60 s when it raises. A task that ran
+        for longer than the longest of them begins again with the shortest.
 
         silent_ms: longest time between two `alive(name)`; 0 = not critical. Tasks that have never checked in
         count from now.
@@ -40,6 +41,7 @@ class Supervisor:
     async def _keep(self, name, factory):
         wait = _FIRST_WAIT_MS
         while True:
+            begun = time.ticks_ms()
             try:
                 await factory()
                 return
@@ -50,6 +52,8 @@ class Supervisor:
                 print("task", name)
                 sys.print_exception(e)
             gc.collect()
+            if time.ticks_diff(time.ticks_ms(), begun) > _LONGEST_WAIT_MS:
+                wait = _FIRST_WAIT_MS
             await asyncio.sleep_ms(wait)
             wait = min(wait * 2, _LONGEST_WAIT_MS)
 

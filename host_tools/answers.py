@@ -46,8 +46,13 @@ class Answers:
         self._waiting: dict[bytes, deque[tuple[str, Sequence[Any], int]]] = {}
         self._devices: dict[bytes, _Device] = {}
         self._asked: dict[Want, _Asked] = {}
-        # Segments that were whole before this program began had their word then.
-        self._acked = set(receiver.acks())
+        # How far each epoch's segments were looked at, and those whose word is due. Segments that were whole
+        # before this program began had theirs then.
+        self._looked = {key: epoch.acks()[0] for key, epoch in receiver.epochs.items()}
+        self._due: dict[tuple[bytes, bytes, int], dict[int, None]] = {key: {} for key in receiver.epochs}
+        self._acked: set[tuple[tuple[bytes, bytes, int], int]] = {
+            (key, k) for key, epoch in receiver.epochs.items() for k in epoch.acks()[1]
+        }
         self.issued: list[Command] = []
 
     def queue(self, device: bytes | str, op: str, args: Sequence[Any] = (), ttl_s: int = REF_TTL_S) -> None:
@@ -97,18 +102,24 @@ class Answers:
             state.ref, state.ref_us = found.seq, time_us
 
     def _choose(self, found: Verified, state: _Device, time_us: int) -> tuple[str, Sequence[Any], int] | None:
-        device, epoch = found.record.device, found.record.epoch
+        device = found.record.device
+        key = (found.record.tenant, device, found.record.epoch)
+        epoch = self._receiver.epochs[key]
         if self._waiting.get(device):
             return self._waiting[device].popleft()
         fresh = state.ref == found.seq and state.ref_us == time_us
         if fresh and found.purpose == ports.READING and "time" not in found.content.fields:
             wire_ms = unix_us_to_wire_ms(time_us)
             return "time", (WIRE_EPOCH_GPS + wire_ms // 1000, wire_ms % 1000), 120
-        for ack in self._receiver.acks_of(device, epoch):
-            if (device, epoch, ack) not in self._acked:
-                self._acked.add((device, epoch, ack))
-                return "ck_ack", (ack,), REF_TTL_S
-        for want in self._receiver.wants_of(device, epoch):
+        self._looked[key], whole = epoch.acks(self._looked[key])
+        due = self._due[key]
+        due.update(dict.fromkeys(k for k in whole if (key, k) not in self._acked))
+        if due:
+            ack = min(due)
+            del due[ack]
+            self._acked.add((key, ack))
+            return "ck_ack", (ack,), REF_TTL_S
+        for want in epoch.wants():
             asked = self._asked.get(want)
             if asked is None:
                 asked = self._asked[want] = _Asked(0, 0, set())

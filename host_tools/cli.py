@@ -6,6 +6,7 @@ Only click and the table of the command tree are imported before a verb is known
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ OPTION_NAMES = frozenset(
     "eui asset role".split()
 )
 
+# A noun without its sub-verb; click before 8.2 shows the help and has no such error.
+_NO_VERB: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
 ABOUT = """Open firmware and host tools for connected street furniture.
 
 Boards in lamps, bins and pipes send signed readings; lanterne captures them, verifies them, decodes them, and
@@ -37,7 +41,7 @@ ABOUT_FR = """Micrologiciel et outils ouverts pour le mobilier urbain connecté.
 Des cartes dans les lampes, corbeilles et conduites envoient des mesures signées ; lanterne les capture, les
 vérifie, les décode, et fait tourner le même micrologiciel sur des cartes virtuelles.
 
-Essayez : lanterne sim run demo -o out, puis lanterne decode out/capture.pcap --keys out/reader.json"""
+Essayez : lanterne sim run demo -o sortie, puis lanterne decode sortie/capture.pcap --keys sortie/keys.json"""
 
 
 class _NotBuilt(Command):
@@ -86,11 +90,20 @@ class _Tree(Group):
         found: click.Command = module.COMMANDS[cmd_name]
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = str(args[0])
+        # What begins with a dash is an option that click does not know and says so.
+        if name[:1].isalnum() and self.get_command(ctx, name) is None:
+            raise _unknown(ctx, name, self.entries)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections = tree.SECTIONS if any(e.section for e in self.entries) else (("", ""),)
         for english, french in sections:
             rows = [(e.name, self._row(e)) for e in self.entries if e.section == english]
-            with formatter.section(say(english, french) or say("Commands", "Commandes")):
+            with formatter.section(say(english, french + " ") if english else say("Commands", "Commandes ")):
                 formatter.write_dl(rows)
 
     @staticmethod
@@ -98,6 +111,19 @@ class _Tree(Group):
         return _line(entry) + (
             "" if tree.built(entry) else say(" (not built yet)", " (pas encore construit)")
         )
+
+
+def _unknown(ctx: click.Context, name: str, entries: tuple[tree.Entry, ...]) -> click.UsageError:
+    """The error for a verb that is none, with those that were perhaps meant."""
+    from difflib import get_close_matches
+
+    near = [f"{e.name} {s.name}" for e in entries for s in e.subs if s.name == name and s.module]
+    near = near or get_close_matches(name, [e.name for e in entries], 2)
+    line = say(f"no command {name!r}", f"aucune commande {name!r}")
+    if near:
+        meant = say(" or ", " ou ").join(f"`{ctx.command_path} {n}`" for n in near)
+        line += say(f"; did you mean {meant}?", f" ; peut-être {meant} ?")
+    return click.UsageError(line, ctx)
 
 
 def root() -> click.Group:
@@ -154,47 +180,73 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else output.DONE
     except BaseException as e:
-        if debug and not isinstance(e, (click.exceptions.Exit, SystemExit, BrokenPipeError)):
-            import traceback
-
-            traceback.print_exc()
-        return _ending(e, "--json" in arguments)
+        return ending(e, "--json" in arguments, debug)
 
 
-def _ending(error: BaseException, as_json: bool) -> int:
+def ending(error: BaseException, as_json: bool = False, debug: bool = False) -> int:
     """The exit code for what ended a run, and one line that says so."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else output.DEFECT
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough (`| head`). The interpreter flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough (`| head`).
+        _let_go()
         return output.DONE
     code, message, hint = describe(error)
-    if as_json:
-        print(output.to_json({"error": message, "hint": hint, "exit": code}), file=sys.stderr)
-    else:
-        output.error_line(message, hint)
+    try:
+        if debug:
+            import traceback
+
+            traceback.print_exception(error)
+        if isinstance(error, _NO_VERB) and error.ctx is not None:
+            print(error.ctx.get_help(), file=sys.stderr)
+        if as_json:
+            print(output.to_json({"error": message, "hint": hint, "exit": code}), file=sys.stderr)
+        else:
+            output.error_line(message, hint)
+        sys.stderr.flush()
+    except OSError:
+        # Nobody can be told; the exit code still tells.
+        _let_go()
+    if isinstance(error, OSError):
+        _let_go()
     return code
+
+
+def _let_go() -> None:
+    """Standard streams that refuse lead nowhere from here: the interpreter flushes them once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            try:
+                os.dup2(nowhere, stream.fileno())
+            except (OSError, ValueError):
+                continue
+    os.close(nowhere)
 
 
 def describe(error: BaseException) -> tuple[int, str, str]:
     """(exit code, one line, hint) of an exception."""
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return output.INTERRUPTED, str(error) or say("interrupted", "interrompu"), ""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        print(error.ctx.get_help() if error.ctx else "", file=sys.stderr)
+    if isinstance(error, _NO_VERB):
         return output.USAGE, say("a sub-command is missing", "il manque une sous-commande"), ""
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "lanterne"
-        return output.USAGE, error.format_message(), say(f"see: {path} --help", f"voir : {path} --help")
+        return output.USAGE, _usage(error), say(f"see: {path} --help", f"voir : {path} --help")
     if isinstance(error, ToolError):
         return error.exit_code, str(error), error.hint
+    if isinstance(error, io.UnsupportedOperation):
+        return output.STORE_REFUSED, say("standard output is closed", "la sortie standard est fermée"), ""
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         code = output.STORE_REFUSED if full else output.UNREADABLE
+        if full and not error.filename:
+            return code, say("standard output: the disk is full", "sortie standard : le disque est plein"), ""
+        where = f"{error.filename}: " if error.filename else ""
         return code, where + (error.strerror or str(error)), ""
     return (
         output.DEFECT,
@@ -206,11 +258,49 @@ def describe(error: BaseException) -> tuple[int, str, str]:
     )
 
 
+def _usage(error: click.UsageError) -> str:
+    """What is wrong with a command line; click itself speaks English only."""
+    if output.language() == "en" or error.ctx is None:
+        return error.format_message()
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        return f"il manque {error.param.get_error_hint(error.ctx)}"
+    if isinstance(error, click.NoSuchOption):
+        near = f" ; peut-être {', '.join(error.possibilities)} ?" if error.possibilities else ""
+        return f"aucune option {error.option_name}{near}"
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        where = error.param.get_error_hint(error.ctx)
+        if isinstance(error.param.type, click.Choice):
+            return f"valeur refusée pour {where} : possibles {', '.join(error.param.type.choices)}"
+        return f"valeur refusée pour {where} : {error.message}"
+    return error.format_message()
+
+
+def ready_streams() -> None:
+    """Make the standard streams fit to be written to, whoever started this program in whatever way."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Else the next file that is opened takes this place, and a child's output ends up in it.
+            os.open(os.devnull, os.O_RDWR)
+    # typeshed does not know that a closed stream is None.
+    streams: dict[str, Any] = {"stdout": sys.stdout, "stderr": sys.stderr}
+    for name, stream in streams.items():
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w" if name == "stderr" else "r"))  # noqa: SIM115, PTH123
+        elif hasattr(stream, "reconfigure"):
+            # A terminal that lacks a letter shows its number.
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Entry point of the installed command."""
+    ready_streams()
     # A terminated run ends like an interrupted one: files are closed, what was received is kept.
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from host_tools.capture import read
+from host_tools.frames import Frame
 from host_tools.receiver import Receiver
 from host_tools.rows import Row
 from provisioning.keyring import load_keyrings
@@ -21,15 +22,27 @@ class Result:
     summary: dict[str, Any]
 
 
-def decode(sources: Iterable[Path | str], keys: Sequence[Path | str] = ()) -> Result:
+def decode(
+    sources: Iterable[Path | str],
+    keys: Sequence[Path | str] = (),
+    on_frame: Callable[[int], None] | None = None,
+) -> Result:
     """Verify and decode capture files with readers' keyrings; without any, every frame is unverified.
 
-    InputError for a file that is no capture or no keyring, before any row is made.
+    on_frame: told now and then how many frames were read. InputError for a file that is no capture or no
+    keyring, before any row is made.
     """
     receiver = Receiver(load_keyrings(keys))
     notes: list[str] = []
+
+    def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if on_frame is not None and receiver.frames % 256 == 0:
+                on_frame(receiver.frames)
+            yield frame
+
     for source in sources:
-        receiver.add_all(read(source, notes))
+        receiver.add_all(counted(read(source, notes)))
     rows = receiver.rows()
     summary = receiver.summary(rows)
     summary["notes"] = notes + summary["notes"]

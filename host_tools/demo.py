@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from host_tools import sim
+from host_tools import cli, sim
+from host_tools.commands.sim import made_by_a_run
 from host_tools.errors import ToolError
-from host_tools.live import LiveTable, clock, values
+from host_tools.live import LiveTable, clock, name_of, rest, values
 
 if TYPE_CHECKING:
     from host_tools.decode import Result
@@ -27,13 +28,13 @@ _LAST = 4
 
 def _readings(console: Console, rows: list[Row]) -> None:
     """The last readings of each device: what somebody looks at first."""
-    table = Table(title="The last readings of each board", title_justify="left")
+    table = Table(title="The last readings of each board", title_justify="left", expand=True)
     for name, width in (("heard", 8), ("device", 7), ("seq", 3), ("state", 13)):
         table.add_column(name, no_wrap=True, min_width=width)
-    table.add_column("values", no_wrap=True, overflow="ellipsis")
+    rest(table, "values")
     for device in dict.fromkeys(r.device for r in rows):
         for row in [r for r in rows if r.device == device and r.type in ("lamp", "bin", "leak")][-_LAST:]:
-            table.add_row(clock(row.received_at), row.name, str(row.seq), row.state, values(row))
+            table.add_row(clock(row.received_at), name_of(row), str(row.seq), row.state, values(row))
     console.print(table)
 
 
@@ -42,15 +43,17 @@ def _refused(console: Console, found: Result, report: Report) -> int:
     from firmware.protocols.reasons_text import TEXTS
 
     rows = [r for r in found.rows if r.reason]
-    table = Table(title="Refused in the faulty replay", title_justify="left")
+    table = Table(title="Refused in the faulty replay", title_justify="left", expand=True)
     done = {e["frame_after"]: e["fault"] for e in report.entries}
-    for name, width in (("frame", 16), ("claims to be", 12), ("what was done", 14), ("reason", 14)):
+    for name, width in (("claims to be", 12), ("what was done", 14), ("reason", 14)):
         table.add_column(name, no_wrap=True, min_width=width)
+    rest(table, "frame")
     for row in rows:
-        table.add_row(row.frame, row.name or "nobody", done.get(row.frame, "nothing"), row.reason)
+        who = name_of(row) if row.name else "nobody"
+        table.add_row(who, done.get(row.frame, "nothing"), row.reason, row.frame)
     console.print(table)
     for reason in sorted({r.reason for r in rows}):
-        console.print(f"  {reason}: {TEXTS[reason][0]}", soft_wrap=True)
+        console.print(f"  {reason}: {TEXTS[reason][0]}", markup=False)
     return len(rows)
 
 
@@ -63,7 +66,7 @@ def _replay(console: Console, out: Path, first: list[Row]) -> tuple[bool, int]:
     same = replay.compare(first, clean.rows)
     console.print(f"Clean replay: {'the same' if same.same else 'NOT the same'} {len(first)} rows.")
     for line in same.lines[:10]:
-        console.print("  " + line)
+        console.print("  " + line, markup=False)
     report = replay.replay(out / "capture.pcap", out / "replay-faults.pcap", faults.load(FAULTS), SEED)
     (out / "replay-faults.json").write_text(report.as_json() + "\n")
     faulty = decode.decode([out / "replay-faults.pcap"], keys)
@@ -76,6 +79,7 @@ def main(arguments: list[str]) -> int:
     scenario = sim.load("demo")
     began = time.monotonic()
     try:
+        made_by_a_run(out)
         with LiveTable(scenario["title"], console) as table:
             options = sim.Options(seed=SEED, on_row=table.row, on_progress=table.progress)
             run = sim.run("demo", out, options)
@@ -86,7 +90,7 @@ def main(arguments: list[str]) -> int:
             f"{run.hours:g} h of {len(run.consoles)} boards in {took:.1f} s: {len(run.rows)} frames, "
             + ", ".join(f"{n} {state}" for state, n in states.items())
             + f". Water: {run.water}.",
-            soft_wrap=True,
+            markup=False,
         )
         same, refused = _replay(console, out, run.rows)
     except ToolError as e:
@@ -95,17 +99,18 @@ def main(arguments: list[str]) -> int:
             print(e.hint, file=sys.stderr)
         return e.exit_code
     except KeyboardInterrupt:
-        print(f"demo: stopped; what was heard before is in {out}/capture.pcap", file=sys.stderr)
+        heard = f"; what was heard before is in {out}/capture.pcap" if (out / "capture.pcap").exists() else ""
+        print(f"demo: stopped{heard}", file=sys.stderr)
         return 130
     (out / "summary.json").write_text(json.dumps({**run.summary, "refused": refused}, indent=1) + "\n")
     # Where `make demo` has just made it; an installed wheel has it on the path.
     lanterne = ".venv/bin/lanterne" if Path(".venv/bin/lanterne").exists() else "lanterne"
     for line in (
-        f"{out}/capture.pcap         every frame as heard, for `tshark -r`, Wireshark or another verifier",
-        f"{out}/readings.db          the same in SQLite: frames, and readings with their states",
-        f"{out}/keys.json            the reader's keys: they verify and decrypt, and can command nothing",
-        f"{out}/replay-faults.json   which frame got which fault; the table above says what became of it",
-        f"{lanterne} decode {out}/capture.pcap --keys {out}/keys.json    prints all rows again",
+        f"{out}/capture.pcap        every frame as heard, for tshark or Wireshark",
+        f"{out}/readings.db         the same in SQLite, readings with their states",
+        f"{out}/keys.json           the reader's keys; they can command nothing",
+        f"{out}/replay-faults.json  which frame got which fault, as in the table",
+        f"{lanterne} decode {out}/capture.pcap -k {out}/keys.json  all rows",
     ):
         print(line)
     if run.failures or not same or not run.rows:
@@ -115,5 +120,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def run(arguments: list[str]) -> int:
+    """`main`, with every other way out told in one line."""
+    try:
+        code = main(arguments)
+        sys.stdout.flush()
+        return code
+    except BaseException as e:
+        return cli.ending(e)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    cli.ready_streams()
+    sys.exit(run(sys.argv[1:]))

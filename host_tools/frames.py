@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from host_tools.loratap import UNKNOWN, Radio
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
     """A received frame, verbatim. time_us: microseconds of Unix UTC.
 

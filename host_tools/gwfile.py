@@ -11,12 +11,13 @@ from firmware.protocols import gwrecord
 from firmware.protocols.cbor import WireError
 from host_tools.frames import Frame
 from host_tools.loratap import Radio
+from host_tools.pcap import END_US
 from host_tools.rows import wire_to_unix_us
 
 
 @dataclass(frozen=True)
 class Record:
-    """One frame as a gateway heard it; (gateway, boot, number) names it for ever."""
+    """One frame as a gateway heard it; (gateway, boot, number) names it as long as its memory lasts."""
 
     gateway: bytes
     boot: int
@@ -32,9 +33,9 @@ class Record:
         return self.gateway, self.boot, self.number
 
     def frame(self, fallback_us: int) -> Frame:
-        """The frame; `fallback_us` is its time where the gateway had none."""
+        """The frame; `fallback_us` is its time where the gateway had none that a capture can hold."""
         time_us = wire_to_unix_us(self.time_ms) if self.time_ms else fallback_us
-        return Frame(self.data, time_us, self.radio)
+        return Frame(self.data, time_us if time_us < END_US else fallback_us, self.radio)
 
 
 def parse(data: bytes) -> Record:
@@ -81,9 +82,10 @@ def read_frames(stream: BinaryIO, name: str, notes: list[str] | None) -> Iterato
         except WireError:
             unreadable += 1
             continue
-        if record.key in seen:
+        # A gateway that lost its memory counts from the start again, so the name alone does not tell.
+        if (record.key, record.data) in seen:
             continue
-        seen.add(record.key)
+        seen.add((record.key, record.data))
         yield record.frame(record.rx_us)
     if unreadable and notes is not None:
         notes.append(f"{name} holds {unreadable} unreadable records")

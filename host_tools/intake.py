@@ -6,12 +6,11 @@ until it is answered, so what the disk refuses is sent again later and what is a
 
 from __future__ import annotations
 
-import selectors
-import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,27 @@ from host_tools import gwfile
 from host_tools.answers import Answers
 from host_tools.capture import CaptureWriter
 from host_tools.commander import Command, Commander
-from host_tools.errors import PeerError, ToolError, unwritable
+from host_tools.errors import ToolError, unwritable
 from host_tools.frames import Frame
+from host_tools.listener import IntakeServer
 from host_tools.receiver import Outcome, Receiver
 from host_tools.rows import Row, wire_to_unix_us
 from host_tools.store import Notes, Store
 from host_tools.verdict import Verified
+from provisioning.files import locked
 from provisioning.keyring import Keyring
+
+__all__ = ["Intake", "IntakeServer", "LiveNotes", "host_clock_us"]
 
 LATE_US = 600 * 1_000_000
 FAR = 65536  # numbers: a jump of more is set apart (TRUST 2)
 RELEASE_FRAMES = 3
 RELEASE_US = 86400 * 1_000_000
-MAX_CONNECTIONS = 16
+# Bytes of unreadable records that are kept; more are counted only, or anyone could fill the disk.
+MAX_SIDE = 16 << 20
+
+# (gateway, boot, number, SHA-256 of the frame): a gateway that lost its memory counts from the start again.
+_Record = tuple[bytes, int, int, bytes]
 
 
 def host_clock_us() -> int:
@@ -41,17 +48,20 @@ def host_clock_us() -> int:
 
 
 class LiveNotes:
-    """Lateness and far jumps as live intake sees them: notes, never a verdict (TRUST 2)."""
+    """Lateness and far jumps as live intake sees them: notes, never a verdict (TRUST 2).
 
-    def __init__(self) -> None:
-        self._highest: dict[tuple[bytes, int], int] = {}
-        self._apart: dict[tuple[bytes, int], list[tuple[int, int]]] = {}
+    highest: the highest number known before, by (tenant, device, epoch).
+    """
+
+    def __init__(self, highest: dict[tuple[bytes, bytes, int], int] | None = None) -> None:
+        self._highest = dict(highest or {})
+        self._apart: dict[tuple[bytes, bytes, int], list[tuple[int, int]]] = {}
 
     def note(self, found: Verified | None, received_us: int, now_us: int) -> Notes:
         """Notes on a frame that was received at `received_us` and taken in at `now_us`."""
         if found is None:
             return Notes(now_us, now_us - received_us > LATE_US)
-        key = (found.record.device, found.record.epoch)
+        key = (found.record.tenant, found.record.device, found.record.epoch)
         highest = self._highest.get(key, 0)
         late = found.seq < highest or now_us - received_us > LATE_US
         told = found.content.fields.get("time")
@@ -62,7 +72,7 @@ class LiveNotes:
         self._highest[key] = max(highest, found.seq)
         return Notes(now_us, late)
 
-    def _released(self, key: tuple[bytes, int], seq: int, received_us: int) -> bool:
+    def _released(self, key: tuple[bytes, bytes, int], seq: int, received_us: int) -> bool:
         """True once three further frames with rising numbers came within 24 h of each other."""
         apart = [(s, t) for s, t in self._apart.get(key, []) if received_us - t <= RELEASE_US]
         if not apart or seq > apart[-1][0]:
@@ -92,22 +102,30 @@ class Intake:
     ) -> None:
         rings = list(keyrings)
         self.receiver = Receiver(rings, capped=True)
-        self._capture = CaptureWriter(capture_path, append=append)
         self._side = Path(side_path) if side_path else Path(capture_path).with_name("unreadable.bin")
-        self._store = Store(store_path) if store_path else None
         self._on_row = on_row
         self._clock_us = clock_us
-        self._live = LiveNotes()
         # Records that are in the capture and that the store has not taken yet, with their time and outcome.
-        self._pending: dict[tuple[bytes, int, int], tuple[Frame, Outcome, Notes]] = {}
-        self._done: set[tuple[bytes, int, int]] = set()
+        self._pending: dict[_Record, tuple[Frame, Outcome, Notes]] = {}
+        self._done: set[_Record] = set()
+        self._refused: set[_Record] = set()
         self._lock = threading.Lock()
         self.unreadable = 0
         self.repeated = 0
-        if self._store is not None:
-            self._store.know(rings)
-            self.receiver.add_all(self._store.frames())
-            self.receiver.accepted.clear()
+        # What `on_row` raised, after which it is not called any more.
+        self.row_error: Exception | None = None
+        with ExitStack() as opened:
+            # The capture last: a place that refuses leaves no empty one behind.
+            self._store = opened.enter_context(_alone(store_path)) if store_path else None
+            highest: dict[tuple[bytes, bytes, int], int] = {}
+            if self._store is not None:
+                self._store.know(rings)
+                self.receiver.add_all(self._store.frames())
+                self.receiver.accepted.clear()
+                highest = self._store.highest()
+            self._live = LiveNotes(highest)
+            self._capture = opened.enter_context(CaptureWriter(capture_path, append=append))
+            self._opened = opened.pop_all()
         self.answers = Answers(commander, self.receiver) if commander else None
 
     def handle(self, data: bytes) -> bytes:
@@ -121,31 +139,53 @@ class Intake:
             except WireError:
                 self._set_aside(data)
                 return bytes(gwrecord.pack_answer(_number_of(data), []))
-            if record.key in self._done or (self._store is not None and self._store.has(record.key)):
+            name = (*record.key, sha256(record.data).digest())
+            if name in self._done or (self._store is not None and self._store.has(record)):
                 self.repeated += 1
                 return bytes(gwrecord.pack_answer(record.number, []))
-            outcome = self._take(record)
-            downlinks = self._downlinks(outcome, record)
-            return bytes(gwrecord.pack_answer(record.number, downlinks))
+            try:
+                frame, outcome = self._take(record, name)
+            except ToolError:
+                self._refused.add(name)
+                raise
+            self._refused.discard(name)
+            self._show(outcome)
+            downlinks = self.answers.after(outcome, frame.time_us) if self.answers else []
+            return bytes(gwrecord.pack_answer(record.number, [_downlink(c) for c in downlinks]))
 
-    def _take(self, record: gwfile.Record) -> Outcome:
+    @property
+    def refused(self) -> int:
+        """Records that capture or store refused and that did not come again since."""
+        return len(self._refused)
+
+    def _take(self, record: gwfile.Record, name: _Record) -> tuple[Frame, Outcome]:
         now_us = self._clock_us()
-        if record.key not in self._pending:
+        if name not in self._pending:
+            self._catch_up(now_us)
             frame = record.frame(now_us)
             self._capture.write(frame)
-            self._catch_up(now_us)
             outcome = self.receiver.add(frame, now_us)
             notes = self._live.note(outcome.verified, frame.time_us, now_us)
-            self._pending[record.key] = frame, outcome, notes
-        frame, outcome, notes = self._pending[record.key]
+            self._pending[name] = frame, outcome, notes
+        frame, outcome, notes = self._pending[name]
         if self._store is not None:
             self._store.put(frame, outcome, self.receiver.accepted, notes, record)
+        else:
+            # Then the capture alone must survive a power cut. The store, where there is one, does.
+            self._capture.sync()
+            self._done.add(name)
         self.receiver.accepted.clear()
-        del self._pending[record.key]
-        self._done.add(record.key)
-        if self._on_row is not None:
+        del self._pending[name]
+        return frame, outcome
+
+    def _show(self, outcome: Outcome) -> None:
+        if self._on_row is None or self.row_error is not None:
+            return
+        try:
             self._on_row(self.receiver.row(outcome))
-        return outcome
+        except Exception as e:
+            # Who looks on must not stop the intake.
+            self.row_error = e
 
     def _catch_up(self, now_us: int) -> None:
         """Verify what the cap held back, and store it."""
@@ -154,24 +194,21 @@ class Intake:
             self._store.accept(self.receiver.accepted, Notes(now_us))
             self.receiver.accepted.clear()
 
-    def _downlinks(self, outcome: Outcome, record: gwfile.Record) -> list[tuple[int, int, int, bytes, int]]:
-        if self.answers is None:
-            return []
-        time_us = record.frame(self._clock_us()).time_us
-        return [_downlink(c) for c in self.answers.after(outcome, time_us)]
-
     def _set_aside(self, data: bytes) -> None:
         self.unreadable += 1
         try:
             with self._side.open("ab") as f:
-                f.write(bytes(gwrecord.prefixed(data[:0xFFFF])))
+                if f.tell() + len(data) + 2 <= MAX_SIDE:
+                    f.write(bytes(gwrecord.prefixed(data)))
         except OSError as e:
             raise unwritable(self._side, e) from None
 
     def rows(self) -> list[Row]:
         with self._lock:
             self._catch_up(self._clock_us())
-            return self.receiver.rows()
+            found = self.receiver.rows()
+            self._catch_up(self._clock_us())
+            return found
 
     def summary(self) -> dict[str, Any]:
         """The receiver's summary, and the records that could not be read or came twice."""
@@ -182,9 +219,16 @@ class Intake:
 
     def close(self) -> None:
         with self._lock:
-            self._capture.close()
-            if self._store is not None:
-                self._store.close()
+            self._opened.close()
+
+
+@contextmanager
+def _alone(path: Path | str) -> Iterator[Store]:
+    """The store, for one intake at a time: what segments have shown is worked out from what one has seen."""
+    with ExitStack() as held:
+        store = held.enter_context(Store(path))
+        held.enter_context(locked(Path(path), 0))
+        yield store
 
 
 def _downlink(command: Command) -> tuple[int, int, int, bytes, int]:
@@ -200,134 +244,3 @@ def _number_of(data: bytes) -> int:
         return 0
     number = items[3] if isinstance(items, list) and len(items) > 3 else 0
     return number if isinstance(number, int) and 0 <= number <= 0xFFFFFFFF else 0
-
-
-class IntakeServer:
-    """Listens for gateways on one address, in a thread of its own; `port` is known once it is made.
-
-    on_error: told each kind of refusal once; without it, it goes to standard error as one line.
-    """
-
-    def __init__(
-        self,
-        intake: Intake,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        on_error: Callable[[ToolError], None] | None = None,
-    ) -> None:
-        self._intake = intake
-        self._on_error = on_error
-        self._told: set[str] = set()
-        self._buffers: dict[socket.socket, bytearray] = {}
-        self.error: ToolError | None = None
-        try:
-            self._listener = socket.create_server((host, port))
-        except (OSError, OverflowError) as e:
-            raise PeerError(f"cannot listen on {host}:{port}: {getattr(e, 'strerror', None) or e}") from None
-        self._listener.setblocking(False)
-        self.port: int = self._listener.getsockname()[1]
-        self._wake_out, self._wake_in = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
-        self._thread: threading.Thread | None = None
-        self._stopping = False
-
-    def __str__(self) -> str:
-        return str(self.port)
-
-    def start(self) -> int:
-        """Begin to listen in a thread; returns the port."""
-        self._thread = threading.Thread(target=self.serve_forever, name="intake", daemon=True)
-        self._thread.start()
-        return self.port
-
-    def stop(self) -> None:
-        """End the thread and close every connection. What was answered is on the disk."""
-        self._stopping = True
-        self._wake_in.send(b"x")
-        if self._thread is not None:
-            self._thread.join()
-        for connection in list(self._buffers):
-            self._drop(connection)
-        self._selector.close()
-        for s in (self._listener, self._wake_in, self._wake_out):
-            s.close()
-
-    def __enter__(self) -> IntakeServer:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def serve_forever(self) -> None:
-        """Serve until `stop`, in the calling thread."""
-        while not self._stopping:
-            for key, _ in self._selector.select():
-                connection = key.fileobj
-                if connection is self._listener:
-                    self._accept()
-                elif isinstance(connection, socket.socket) and connection is not self._wake_out:
-                    self._serve(connection)
-
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        if len(self._buffers) >= MAX_CONNECTIONS:
-            connection.close()
-            return
-        # Answers are small and the peer waits for them.
-        connection.settimeout(5)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffers[connection] = bytearray()
-        self._selector.register(connection, selectors.EVENT_READ)
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            data = connection.recv(65536)
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(connection)
-            return
-        buffer = self._buffers[connection]
-        buffer += data
-        while len(buffer) >= 2:
-            size = buffer[0] << 8 | buffer[1]
-            if len(buffer) < size + 2:
-                return
-            record = bytes(buffer[2 : size + 2])
-            del buffer[: size + 2]
-            try:
-                connection.sendall(bytes(gwrecord.prefixed(self._intake.handle(record))))
-            except OSError:
-                self._drop(connection)
-                return
-            except ToolError as e:
-                # Without an answer the gateway keeps the record and comes again.
-                self._tell(e)
-                self._drop(connection)
-                return
-            except Exception as e:
-                # A defect here must not end the intake of every other record.
-                self._tell(ToolError(f"a record could not be taken in: {e!r}"))
-                self._drop(connection)
-                return
-
-    def _tell(self, error: ToolError) -> None:
-        self.error = error
-        if str(error) in self._told:
-            return
-        self._told.add(str(error))
-        if self._on_error is not None:
-            self._on_error(error)
-        else:
-            print(f"lanterne: {error}", file=sys.stderr)
-
-    def _drop(self, connection: socket.socket) -> None:
-        self._buffers.pop(connection, None)
-        self._selector.unregister(connection)
-        connection.close()

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from host_tools.output import printable
 from host_tools.rows import Row
 
 _SHOWN = 16
@@ -30,9 +31,10 @@ def clock(us: int) -> str:
     return dt.datetime.fromtimestamp(us / 1e6, dt.UTC).strftime("%H:%M:%S")
 
 
-def values(row: Row) -> str:
-    """The measured values of a row in one line."""
-    return "  ".join(f"{name} {value}" for name, value in row.values.items() if name != "bundle")
+def values(row: Row) -> Text:
+    """The measured values of a row in one line, what every kind has at its end."""
+    names = sorted(row.values, key=lambda name: name == "supply_v")
+    return Text("  ".join(f"{name} {row.values[name]}" for name in names if name != "bundle"))
 
 
 class LiveTable:
@@ -76,13 +78,27 @@ class LiveTable:
     def _draw(self) -> Group:
         with self._lock:
             rows, counts = list(self._rows), dict(self._counts)
-        table = Table(title=self._title, expand=True, title_justify="left")
+        table = Table(title=Text(printable(self._title)), expand=True, title_justify="left")
         for name, width in (("heard", 8), ("device", 7), ("type", 10), ("state", 13)):
             table.add_column(name, no_wrap=True, min_width=width)
-        table.add_column("values", no_wrap=True, overflow="ellipsis")
+        rest(table, "values")
         for row in rows:
             state = Text(row.state + (f": {row.reason}" if row.reason else ""), _COLOURS.get(row.state, ""))
-            table.add_row(clock(row.received_at), row.name or "?", row.type, state, values(row))
-        hours = f"{self._at / 3600:5.1f} h of {self._total / 3600:.0f} h   "
-        tally = Text(hours + "   ".join(f"{n} {state}" for state, n in sorted(counts.items())))
-        return Group(table, ProgressBar(total=self._total, completed=self._at), tally)
+            table.add_row(clock(row.received_at), name_of(row), row.type, state, values(row))
+        hours = f"{self._at / 3600:.1f} h of {self._total / 3600:g} h   "
+        tally = Text(
+            hours + "   ".join(f"{n} {state}" for state, n in sorted(counts.items())), overflow="ellipsis"
+        )
+        bar = Table.grid(expand=True)  # a bar by itself ends no line
+        bar.add_row(ProgressBar(total=self._total, completed=self._at))
+        return Group(table, bar, tally)
+
+
+def rest(table: Table, name: str) -> None:
+    """Add a column that takes the width that the others leave, and is the only one that is cut."""
+    table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
+
+
+def name_of(row: Row) -> Text:
+    """The device's name as it stands in a key file, which is no markup and moves no cursor."""
+    return Text(printable(row.name or "?"))

@@ -16,7 +16,7 @@ _LENGTHS = {0: 15, 1: 35}
 SYNC_PUBLIC = 0x34
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Radio:
     """How a frame was received. RSSI and SNR in quarters of a dB, so that no value needs a float."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,6 +53,11 @@ def say(english: str, french: str | None = None) -> str:
     return french if french and _language == "fr" else english
 
 
+def counted(number: int, noun: str) -> str:
+    """The number and its noun, with an s for several."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def default_language(environ: Mapping[str, str]) -> str:
     """fr where the locale is French (POSIX order of the variables), else en."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
@@ -65,9 +71,28 @@ def colour(stream: IO[str]) -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
+def terminal_width(stream: IO[str]) -> int | None:
+    """Columns of the terminal that a stream goes to; None where it goes elsewhere."""
+    if not stream.isatty():
+        return None
+    return max(shutil.get_terminal_size().columns, 20)
+
+
 def to_json(value: object) -> str:
     """One line of JSON; bytes become hex."""
-    return json.dumps(value, ensure_ascii=False, default=_plain, separators=(", ", ": "))
+    return safe_json(json.dumps(value, ensure_ascii=False, default=_plain, separators=(", ", ": ")))
+
+
+def safe_json(text: str) -> str:
+    """JSON whose strings cannot steer a terminal: json.dumps leaves DEL, C1 and direction marks in."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
 def _plain(value: object) -> object:
@@ -83,7 +108,10 @@ def printable(text: object) -> str:
 
     A device name or a broken frame must not move the cursor or change the colours of who looks at it.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def cell_text(value: object) -> str:
@@ -109,6 +137,14 @@ def table_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Ite
             v.rjust(w) if right else v.ljust(w) for v, w, right in zip(row, widths, numeric, strict=True)
         ]
         yield "  ".join(cells).rstrip()
+
+
+def _tell(text: str) -> None:
+    """A remark; one that cannot be shown changes no result."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except OSError:
+        pass
 
 
 class Output:
@@ -139,12 +175,12 @@ class Output:
     def remark(self, text: str) -> None:
         """For the person who waits; silent with -q."""
         if not self.quiet:
-            print(printable(text), file=sys.stderr)
+            _tell(printable(text) + "\n")
 
     def detail(self, text: str) -> None:
         """Shown with -v."""
         if self.verbose and not self.quiet:
-            print(printable(text), file=sys.stderr)
+            _tell(printable(text) + "\n")
 
     def progress(self, what: str) -> Progress:
         return Progress(what, shown=not self.quiet and sys.stderr.isatty())
@@ -164,13 +200,13 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            _tell("\r\x1b[K")
 
     def step(self, count: int, remark: str = "") -> None:
         if self._shown and time.monotonic() >= self._next:
             self._next = time.monotonic() + 0.1
             self._drawn = True
-            print(f"\r\x1b[K{self._what}: {count} {printable(remark)}", end="", file=sys.stderr, flush=True)
+            _tell(f"\r\x1b[K{self._what}: {count} {printable(remark)}")
 
 
 def error_line(message: str, hint: str = "", stream: IO[str] | None = None) -> None:

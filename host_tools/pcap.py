@@ -1,9 +1,10 @@
 """Classic pcap files (the libpcap "savefile" format): read in all four byte-order and precision variants,
-written as microseconds in little endian. pcapng is told apart and refused by name.
+written as microseconds in little endian. pcapng and compressed files are told apart and refused by name.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -12,21 +13,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from host_tools.errors import InputError, unreadable, unwritable
+from host_tools.errors import InputError, StoreError, unreadable, unwritable
 
 LINKTYPE_LORATAP = 270
 SNAPLEN = 65535
 # A record above this is a broken length, not a frame: no capture of this link type holds more.
 MAX_RECORD = 1 << 20
+# The format counts seconds in 32 bits: times end in 2106.
+END_US = (1 << 32) * 1_000_000
 
 _MICRO = 0xA1B2C3D4
 _NANO = 0xA1B23C4D
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
+_PACKED = {
+    b"\x1f\x8b": ("gzip", "gunzip -k unpacks it"),
+    b"PK\x03\x04": ("zip", "unzip unpacks it"),
+    b"\xfd7zXZ": ("xz", "unxz -k unpacks it"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "unzstd unpacks it"),
+    b"BZh": ("bzip2", "bunzip2 -k unpacks it"),
+}
 _FILE = struct.Struct("<IHHiIII")
 _RECORD = struct.Struct("<IIII")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Packet:
     """One record: bytes, time in microseconds of Unix UTC, length before the snap length cut it."""
 
@@ -51,8 +61,12 @@ class PcapReader:
             raise InputError(f"{name} is empty")
         if head[:4] == _PCAPNG:
             raise InputError(
-                f"{name} is a pcapng file; classic pcap is read here", "editcap -F pcap converts it"
+                f"{name} is a pcapng file, which is not read yet; classic pcap is",
+                f"editcap -F pcap {name} OUT.pcap converts it",
             )
+        for begin, (kind, hint) in _PACKED.items():
+            if head.startswith(begin):
+                raise InputError(f"{name} is a {kind} file; captures are read unpacked", hint)
         for order in "<>":
             (magic,) = struct.unpack(order + "I", head[:4].ljust(4, b"\0"))
             if magic in (_MICRO, _NANO):
@@ -81,6 +95,10 @@ class PcapReader:
                     self.cut = f"{self.name} is cut in the middle of record {self.count + 1}"
                     return
                 seconds, part, captured, length = self._record.unpack(head)
+                if not any(head):
+                    # What a file system leaves of a file that grew just before the power went.
+                    self.cut = f"{self.name} holds zeros where record {self.count + 1} should be; not read on"
+                    return
                 if captured > MAX_RECORD:
                     self.cut = f"{self.name}: record {self.count + 1} claims {captured} bytes; not read on"
                     return
@@ -97,30 +115,49 @@ class PcapReader:
 class PcapWriter:
     """Writes a capture; each record reaches the operating system before `write` returns.
 
-    append: go on with a capture that is there, after cutting off what an interrupted write left behind.
-    StoreError when the place refuses; the file then still ends after the last whole record.
+    append: go on with a capture that is there; what an interrupted write left at its end goes to a file of
+    its own beside it. StoreError when the place refuses or another program writes there; the file then still
+    ends after the last whole record.
     """
 
     def __init__(self, path: Path | str, linktype: int = LINKTYPE_LORATAP, append: bool = False) -> None:
         self.path = Path(path)
         self._head = _FILE.pack(_MICRO, 2, 4, 0, 0, SNAPLEN, linktype)
         self._end = 0
-        there = append and self.path.is_file() and self.path.stat().st_size > 0
-        if there:
-            self._end = _whole_length(self.path, linktype, self._head)
         try:
-            self._stream = self.path.open("r+b" if there else "wb", buffering=0)
-            if there:
-                self._stream.truncate(self._end)
-                self._stream.seek(self._end)
-            else:
+            # Nothing is cut off before it is sure that nobody else writes here.
+            self._special = self.path.exists() and not self.path.is_file()
+            flags = os.O_WRONLY if self._special else os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._stream = os.fdopen(
+                os.open(self.path, flags, 0o666), "wb" if self._special else "r+b", buffering=0
+            )
+        except OSError as e:
+            raise unwritable(self.path, e) from None
+        try:
+            self._begin(linktype, append)
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _begin(self, linktype: int, append: bool) -> None:
+        try:
+            if self._special:
+                self._put(self._head)
+                return
+            if not _lock(self._stream.fileno()):
+                raise StoreError(f"{self.path} is in use by another program", "another name for this capture")
+            if append and os.fstat(self._stream.fileno()).st_size:
+                self._end = _whole_length(self.path, linktype, self._head)
+            self._stream.truncate(self._end)
+            self._stream.seek(self._end)
+            if not self._end:
                 self._put(self._head)
         except OSError as e:
             raise unwritable(self.path, e) from None
 
     def write(self, time_us: int, data: bytes) -> None:
         """Append one record. `time_us`: microseconds of Unix UTC, 0 to 2106."""
-        seconds, part = divmod(min(max(time_us, 0), (1 << 32) * 1_000_000 - 1), 1_000_000)
+        seconds, part = divmod(min(max(time_us, 0), END_US - 1), 1_000_000)
         record = _RECORD.pack(seconds, part, min(len(data), SNAPLEN), len(data)) + data[:SNAPLEN]
         try:
             self._put(record)
@@ -147,7 +184,8 @@ class PcapWriter:
         try:
             os.fsync(self._stream.fileno())
         except OSError as e:
-            raise unwritable(self.path, e) from None
+            if e.errno not in (errno.EINVAL, errno.ENOTSUP):  # a pipe has nothing to wait for
+                raise unwritable(self.path, e) from None
 
     def close(self) -> None:
         self._stream.close()
@@ -162,15 +200,48 @@ class PcapWriter:
 
 
 def _whole_length(path: Path, linktype: int, head: bytes) -> int:
-    """Length of the part of a capture that ends after its last whole record."""
+    """Length of the part of a capture that ends after its last whole record; the rest is put beside it."""
     try:
         with path.open("rb") as f:
             if f.read(24) != head:
                 raise InputError(f"{path} is not a capture that this program can go on with")
             f.seek(0)
             end = 24
-            for packet in PcapReader(f, str(path), linktype):
+            reader = PcapReader(f, str(path), linktype)
+            for packet in reader:
                 end += 16 + len(packet.data)
-            return end
+            f.seek(end)
+            rest = f.read(_RECORD.size + SNAPLEN + 1)
+            if len(rest) > _RECORD.size + SNAPLEN and rest.strip(b"\0"):
+                raise InputError(
+                    f"{path} is damaged in the middle: {reader.cut}",
+                    "another name for this capture; decode reads both",
+                )
     except OSError as e:
         raise unreadable(path, e) from None
+    if rest.strip(b"\0"):
+        side = path.with_name(path.name + ".cut")
+        try:
+            with side.open("ab") as f:
+                f.write(rest)
+        except OSError as e:
+            raise unwritable(side, e) from None
+    return end
+
+
+if os.name == "posix":
+    import fcntl
+
+    def _lock(handle: int) -> bool:
+        """Keep other writers out until the file is closed or this program ends; False when one is there."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            # A file system without locks gives none to anybody.
+            return e.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+        return True
+
+else:  # pragma: no cover - Windows refuses a second writer by itself, or not at all
+
+    def _lock(handle: int) -> bool:
+        return True

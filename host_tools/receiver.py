@@ -6,17 +6,17 @@ traffic; they are the same code, so the rows of a live run are those of its capt
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import product
 from typing import Any
 
 from firmware.protocols import cose
 from firmware.protocols.cbor import WireError
 from host_tools import rows as rows_of
 from host_tools.frames import Frame
+from host_tools.joins import Group
 from host_tools.rows import Row
 from host_tools.verdict import UNDECIDED, Opener, Parsed, Verified, furthest, parse
 from host_tools.view import LATE_EPOCH_US, Alarm, Epoch, Want
@@ -28,13 +28,15 @@ MAX_EPOCHS = 2
 # TRUST 19: failed verifications a second and device, and how many at once.
 CAP_PER_S = 1
 CAP_BURST = 60
-# Fragments carry no proof of their own: of forged and true ones at most this many pairings are tried.
-MAX_JOINS = 64
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Entry:
-    """One distinct frame. parts: for a checkpoint put together from fragments, the frames it came from."""
+    """One distinct frame. waiting: the cap holds it back.
+
+    whole, refusals: of a fragment, the checkpoints that it was found to be part of, and why other
+    combinations were none.
+    """
 
     sha: bytes
     first_us: int
@@ -44,13 +46,17 @@ class _Entry:
     epochs: Sequence[Epoch] = ()
     found: Verified | None = None
     epoch: Epoch | None = None
-    parts: Sequence[_Entry] = ()
-    joins: list[_Entry] = field(default_factory=list)
-    tried: set[tuple[int, int]] = field(default_factory=set)
     waiting: bool = False
+    tried: set[tuple[int, int]] | None = None
+    whole: list[tuple[Epoch, Verified]] | None = None
+    refusals: set[str] | None = None
 
 
-@dataclass(frozen=True)
+# Link address, low number and last index of a set of fragments.
+_Set = tuple[tuple[int, int], int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one frame at the moment it was added. verified: what it or the set it completed says.
 
@@ -97,12 +103,16 @@ class Receiver:
     ) -> None:
         self._capped = capped
         self._entries: dict[bytes, _Entry] = {}
-        self._sets: dict[tuple[int, int, int, int], list[dict[bytes, _Entry]]] = {}
-        self._joined: dict[bytes, _Entry] = {}
         self._failed: dict[tuple[bytes, bytes, int], dict[int, _Entry]] = {}
-        self._waiting: dict[int, _Entry] = {}
+        self._waiting: dict[bytes, deque[_Entry]] = {}
         self._buckets: dict[bytes, _Bucket] = {}
+        self._sets: dict[_Set, Group[_Entry]] = {}
+        # Sets of fragments that grew since all of theirs were tried, and those that the cap holds back. In
+        # the order of their coming: a set has none, and the cap makes the order matter.
+        self._grown: dict[_Set, None] = {}
+        self._held: dict[_Set, None] = {}
         self.frames = 0
+        self._now_us = 0
         # What was verified since somebody last took it: (epoch, content, SHA-256 of a frame that brought it).
         self.accepted: list[tuple[Epoch, Verified, bytes]] = []
         self.epochs: dict[tuple[bytes, bytes, int], Epoch] = {}
@@ -133,8 +143,12 @@ class Receiver:
 
     def add(self, frame: Frame, now_us: int | None = None) -> Outcome:
         """Take a frame in. now_us: the receiver's own clock, for the cap; without it, the frame's time."""
-        entry, new = self._take(frame, frame.time_us if now_us is None else now_us)
-        return self._outcome(entry, new)
+        now_us = frame.time_us if now_us is None else now_us
+        entry, new = self._take(frame, now_us)
+        if new and entry.parsed.part is not None:
+            new = self._join(_set_of(entry), now_us)
+        state, reason, _, found = self._state(entry, entry.first_us)
+        return Outcome(new, state, reason, found, entry.parsed.part is not None, entry)
 
     def add_all(self, frames: Iterable[Frame]) -> None:
         """Take many frames in, without a word on each."""
@@ -143,22 +157,29 @@ class Receiver:
 
     def _take(self, frame: Frame, now_us: int) -> tuple[_Entry, bool]:
         self.frames += 1
+        self._now_us = max(self._now_us, now_us)
         # A record without a whole frame is no frame, even where its bytes would pass for one.
         sha = sha256((b"record" if frame.reason else b"") + frame.data).digest()
         entry = self._entries.get(sha)
         if entry is not None:
             entry.count += 1
             if frame.time_us < entry.first_us:
-                entry.first_us = frame.time_us
-                if entry.found is not None and entry.epoch is not None:
-                    entry.epoch.add(entry.found, frame.time_us)
+                self._came_earlier(entry, frame.time_us)
             return entry, False
         parsed = Parsed(frame.reason) if frame.reason else parse(frame.data)
         entry = self._entries[sha] = _Entry(sha, frame.time_us, parsed)
         return entry, self._judge(entry, now_us)
 
+    def _came_earlier(self, entry: _Entry, time_us: int) -> None:
+        old, entry.first_us = entry.first_us, time_us
+        if entry.found is not None and entry.epoch is not None:
+            entry.epoch.add(entry.found, time_us)
+        if entry.parsed.part is not None and entry.epochs:
+            self._sets[_set_of(entry)].move(entry.parsed.part[1], entry, old)
+            self._grown[_set_of(entry)] = None
+
     def _judge(self, entry: _Entry, now_us: int) -> bool:
-        """Verify a frame as far as that goes now; True when it brought content that was not there."""
+        """Verify a frame as far as that goes now; True when it may bring content that was not there."""
         parsed = entry.parsed
         entry.reason = parsed.reason
         if parsed.address is not None:
@@ -173,13 +194,24 @@ class Receiver:
             entry.reason = "no_key"
             return False
         if parsed.part is not None:
-            return self._join(entry, parsed.part, now_us)
+            _, index, last = parsed.part
+            entry.reason = "fragment_incomplete"
+            key = _set_of(entry)
+            if key not in self._sets:
+                self._sets[key] = Group(last + 1)
+            self._sets[key].add(index, entry)
+            self._grown[key] = None
+            return True
         return self._try(entry, now_us)
 
-    def _try(self, entry: _Entry, now_us: int) -> bool:
-        """Try the numbers that were not tried before under each candidate; True for new content."""
+    def _try(self, entry: _Entry, now_us: int, again: bool = False) -> bool:
+        """Try the numbers that were not tried before under each candidate; True for new content.
+
+        again: it had its turn, and stays the first in the line if it needs another.
+        """
         refusals = []
-        entry.waiting = False
+        held: Epoch | None = None
+        tried = entry.tried = entry.tried or set()
         for n, epoch in enumerate(entry.epochs):
             refusal = epoch.opener.refusal(entry.parsed)
             if refusal:
@@ -189,86 +221,137 @@ class Receiver:
             refusals.append(epoch.opener.seal_refusal(entry.parsed) if trials else "seq_range")
             self._failed.setdefault(epoch.key, {})[id(entry)] = entry
             for seq in trials:
-                if (n, seq) in entry.tried:
+                if (n, seq) in tried:
                     continue
-                bucket = self._bucket(epoch, now_us)
-                if bucket is not None and not bucket.allows(now_us):
-                    entry.waiting = True
+                if not self._allows(epoch, now_us):
+                    held = epoch
                     break
-                entry.tried.add((n, seq))
+                tried.add((n, seq))
                 found = epoch.opener.open(entry.parsed, seq)
                 if found is not None:
-                    return self._accept(entry, epoch, found, now_us)
-                if bucket is not None:
-                    bucket.failed()
-        entry.reason = "rate" if entry.waiting else furthest(refusals)
-        if entry.waiting:
-            self._waiting[id(entry)] = entry
+                    return self._accept_frame(entry, epoch, found, now_us)
+                self._count_failure(epoch, now_us)
+        entry.reason = "rate" if held else furthest(refusals)
+        if held is not None and not entry.waiting:
+            line = self._waiting.setdefault(held.record.device, deque())
+            (line.appendleft if again else line.append)(entry)
+        entry.waiting = held is not None
         return False
 
-    def _bucket(self, epoch: Epoch, now_us: int) -> _Bucket | None:
-        if not self._capped:
-            return None
-        device = epoch.record.device
+    def _allows(self, epoch: Epoch, now_us: int) -> bool:
+        return not self._capped or self._bucket(epoch.record.device, now_us).allows(now_us)
+
+    def _count_failure(self, epoch: Epoch, now_us: int) -> None:
+        if self._capped:
+            self._bucket(epoch.record.device, now_us).failed()
+
+    def _bucket(self, device: bytes, now_us: int) -> _Bucket:
         if device not in self._buckets:
             self._buckets[device] = _Bucket(now_us)
         return self._buckets[device]
 
-    def _accept(self, entry: _Entry, epoch: Epoch, found: Verified, now_us: int) -> bool:
+    def _accept_frame(self, entry: _Entry, epoch: Epoch, found: Verified, now_us: int) -> bool:
         entry.found, new = epoch.add(found, entry.first_us)
-        entry.epoch, entry.reason, entry.waiting = epoch, "", False
-        if new and self._capped:
-            self.accepted.append((epoch, entry.found, entry.parts[-1].sha if entry.parts else entry.sha))
+        entry.epoch, entry.reason, entry.waiting, entry.tried = epoch, "", False, None
         for candidate in entry.epochs:
             self._failed.get(candidate.key, {}).pop(id(entry), None)
-        if epoch.open_near(found.seq):
-            # Frames that failed may belong to the numbers that have just come into reach.
-            for other in list(self._failed.get(epoch.key, {}).values()):
-                if other.found is None:
-                    self._try(other, now_us)
+        self._accepted(epoch, entry.found, new, entry.sha, now_us)
         return new
 
-    def _join(self, entry: _Entry, part: tuple[int, int, int], now_us: int) -> bool:
-        """Enter a fragment and try every checkpoint that it completes."""
-        low, index, last = part
-        tag, address = entry.parsed.address or (0, 0)
-        slots = self._sets.setdefault((tag, address, low, last), [{} for _ in range(last + 1)])
-        slots[index][entry.sha] = entry
-        entry.reason = "fragment_incomplete"
-        # Parts of one checkpoint are sent one after the other: those close in time are tried.
-        few = int(MAX_JOINS ** (1 / max(last, 1)))
-        choices = [
-            [entry]
-            if i == index
-            else sorted(slot.values(), key=lambda e: (abs(e.first_us - entry.first_us), e.sha))[:few]
-            for i, slot in enumerate(slots)
-        ]
+    def _accepted(self, epoch: Epoch, found: Verified, new: bool, sha: bytes, now_us: int) -> None:
+        if new and self._capped:
+            self.accepted.append((epoch, found, sha))
+        if not epoch.open_near(found.seq):
+            return
+        # What failed may belong to the numbers that have just come into reach.
+        for other in list(self._failed.get(epoch.key, {}).values()):
+            if other.found is None:
+                self._try(other, now_us)
+        address = (epoch.record.link_tag, epoch.record.link_address)
+        for key, group in self._sets.items():
+            if key[0] == address:
+                group.forget()
+                self._grown[key] = None
+
+    # Fragments
+
+    def _join(self, key: _Set, now_us: int) -> bool:
+        """Try what was not tried yet of a set, as far as the cap allows; True for new content."""
+        group = self._sets[key]
+        self._held.pop(key, None)
         new = False
-        for parts in product(*choices):
-            new |= self._try_joined(parts, low, now_us)
+        while group.fresh:
+            index, entry = group.fresh[0]
+            combinations = group.combinations(index, entry)
+            while all(self._allows(epoch, now_us) for epoch in entry.epochs):
+                parts = next(combinations, None)
+                if parts is None:
+                    break
+                new |= self._try_joined(parts, now_us)
+            else:
+                self._held[key] = None
+                return new
+            # A number that came into reach has everything tried anew.
+            if group.fresh and group.fresh[0][1] is entry:
+                group.fresh.popleft()
         return new
 
-    def _try_joined(self, parts: tuple[_Entry, ...], low: int, now_us: int) -> bool:
-        whole = b"".join(p.parsed.body for p in parts)
-        sha = sha256(b"joined" + b"".join(p.sha for p in parts)).digest()
+    def _try_joined(self, parts: Sequence[_Entry], now_us: int) -> bool:
+        """Is the whole of some fragments a checkpoint of one of their candidates? True for a new one."""
         first = parts[0].parsed
+        assert first.part is not None
         try:
-            kind, piv, kid, body, mac = cose.parse(whole)
-            reason = "bad_header" if kid is not None else "" if piv & 0xFFFF == low else "link_number"
+            kind, piv, kid, body, mac = cose.parse(b"".join(p.parsed.body for p in parts))
+            reason = "" if piv & 0xFFFF == first.part[0] else "link_number"
+            if kid is not None:
+                reason = "bad_header"
         except WireError as e:
             reason, kind, piv, body, mac = str(e.args[0]), 0, 0, b"", b""
         parsed = Parsed(reason, first.address, first.purpose, 0, kind, piv, body, mac)
-        joined = _Entry(sha, 0, parsed, reason=reason, epochs=parts[0].epochs, parts=parts)
+        refusals = [reason] if reason else []
+        for epoch in parts[0].epochs if not reason else ():
+            refusal = epoch.opener.refusal(parsed)
+            trials = [] if refusal else epoch.trials(piv)
+            refusals.append(refusal or (epoch.opener.seal_refusal(parsed) if trials else "seq_range"))
+            for seq in trials:
+                found = epoch.opener.open(parsed, seq)
+                if found is not None:
+                    found, new = epoch.add(found, parts[0].first_us)
+                    for part in parts:
+                        part.whole = [*(part.whole or ()), (epoch, found)]
+                    self._accepted(epoch, found, new, parts[-1].sha, now_us)
+                    return new
+                self._count_failure(epoch, now_us)
         for part in parts:
-            part.joins.append(joined)
-        return self._try(joined, now_us) if not reason else False
+            part.refusals = {*(part.refusals or ()), furthest(refusals)}
+        return False
 
     def tick(self, now_us: int) -> int:
         """Verify what the cap held back, as far as it allows by now; returns how many still wait."""
-        for key, entry in list(self._waiting.items()):
-            del self._waiting[key]
-            self._try(entry, now_us)
-        return len(self._waiting)
+        self._now_us = max(self._now_us, now_us)
+        for device in list(self._waiting):
+            line = self._waiting[device]
+            while line and self._bucket(device, now_us).allows(now_us):
+                entry = line.popleft()
+                entry.waiting = False
+                if entry.found is None:
+                    self._try(entry, now_us, again=True)
+            if not line:
+                del self._waiting[device]
+        for key in list(self._held):
+            self._join(key, now_us)
+        return sum(map(len, self._waiting.values())) + len(self._held)
+
+    def _settle(self) -> None:
+        """Try every fragment with those near it, whichever came first: after that, order has no say.
+
+        Under the cap what it holds back stays for `tick`.
+        """
+        while self._grown:
+            key = next(iter(self._grown))
+            del self._grown[key]
+            self._sets[key].rest()
+            self._join(key, self._now_us)
 
     # Giving out
 
@@ -276,7 +359,8 @@ class Receiver:
         """Frames of an epoch come too late 14 days after its successor's first frame."""
         first: dict[tuple[bytes, bytes, int], int] = {}
         for entry in self._entries.values():
-            if entry.epoch is not None:
+            # A time before the wire format's own is that of a gateway without a clock.
+            if entry.epoch is not None and entry.first_us >= rows_of.WIRE_EPOCH_UNIX * 1_000_000:
                 key = entry.epoch.key
                 first[key] = min(first.get(key, entry.first_us), entry.first_us)
         later: dict[tuple[bytes, bytes], int] = {}
@@ -291,22 +375,16 @@ class Receiver:
         if entry.found is not None and entry.epoch is not None:
             state, reason = entry.epoch.state(entry.found, received_us)
             return state, reason, entry.epoch, entry.found
-        if entry.joins:
-            whole = [j for j in entry.joins if j.found is not None and j.epoch is not None]
-            if whole:
-                best = min(whole, key=lambda j: (j.found.seq, j.found.digest) if j.found else (0, b""))
-                assert best.epoch is not None and best.found is not None
-                state, reason = best.epoch.state(best.found, received_us)
-                return state, reason, best.epoch, best.found
-            waits = any(j.waiting for j in entry.joins)
-            reason = "rate" if waits else furthest([j.reason for j in entry.joins])
-        else:
-            reason = entry.reason
+        if entry.whole:
+            epoch, found = min(entry.whole, key=lambda whole: (whole[1].seq, whole[1].digest))
+            state, reason = epoch.state(found, received_us)
+            return state, reason, epoch, found
+        reason = entry.reason
+        if entry.refusals:
+            reason = furthest(entry.refusals)
+        if reason == "fragment_incomplete" and _set_of(entry) in self._held:
+            reason = "rate"
         return ("unverified" if reason in UNDECIDED else "rejected"), reason, None, None
-
-    def _outcome(self, entry: _Entry, new: bool) -> Outcome:
-        state, reason, _, found = self._state(entry, entry.first_us)
-        return Outcome(new, state, reason, found, entry.parsed.part is not None, entry)
 
     def row(self, outcome: Outcome) -> Row:
         """The row, as of now, of the frame that an outcome tells of."""
@@ -316,6 +394,7 @@ class Receiver:
 
     def rows(self) -> list[Row]:
         """All rows in canonical order."""
+        self._settle()
         self._close_epochs()
         same: dict[object, list[_Entry]] = {}
         for entry in self._entries.values():
@@ -368,19 +447,13 @@ class Receiver:
 
     def wants(self) -> list[Want]:
         """What to ask devices for, so that more segments become signed."""
+        self._settle()
         return [w for e in self._ordered() for w in e.wants()]
 
     def acks(self) -> list[tuple[bytes, int, int]]:
         """(device, epoch, checkpoint) of every signed segment: the device may forget its frames."""
-        return [(e.record.device, e.record.epoch, k) for e in self._ordered() for k in e.acks()]
-
-    def wants_of(self, device: bytes, epoch: int) -> list[Want]:
-        """`wants` of one device and epoch."""
-        return [w for e in self.epochs.values() if e.key[1:] == (device, epoch) for w in e.wants()]
-
-    def acks_of(self, device: bytes, epoch: int) -> list[int]:
-        """Checkpoints of `acks` of one device and epoch."""
-        return [k for e in self.epochs.values() if e.key[1:] == (device, epoch) for k in e.acks()]
+        self._settle()
+        return [(e.record.device, e.record.epoch, k) for e in self._ordered() for k in e.acks()[1]]
 
     def gaps(self) -> list[tuple[bytes, int, int, int]]:
         """(device, epoch, first, last) of the numbers never received below the highest one."""
@@ -419,6 +492,12 @@ class Receiver:
             ],
             "notes": [],
         }
+
+
+def _set_of(entry: _Entry) -> _Set:
+    assert entry.parsed.address is not None and entry.parsed.part is not None
+    low, _, last = entry.parsed.part
+    return entry.parsed.address, low, last
 
 
 def evaluate(frames: Iterable[Frame], keyrings: Iterable[Keyring]) -> list[Row]:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from firmware.protocols import reasons, schema
 from host_tools.errors import UsageError
+from host_tools.output import printable, safe_json
 from provisioning.record import KeyRecord
 
 COLUMNS = (
@@ -61,7 +62,7 @@ _SHAPE = frozenset(("not_cose", "bad_header", "explicit_alg", "tag_length", "not
 Value = Decimal | int | str | list[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A frame in words. received_at: microseconds of Unix UTC, earliest reception. time: UTC as ISO 8601.
 
@@ -212,7 +213,7 @@ def _json(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(k)}: {_json(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_json(v) for v in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return safe_json(json.dumps(value, ensure_ascii=False))
 
 
 def to_json(row: Row) -> str:
@@ -275,8 +276,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     text = str(value)
-    if isinstance(value, str) and text.lstrip().startswith(_FORMULA):
-        text = "'" + text
+    if isinstance(value, str):
+        if text.lstrip().startswith(_FORMULA):
+            text = "'" + text
+        text = printable(text)
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
 
 

@@ -11,7 +11,7 @@ carried is recomputed over its frames, so that the later segments stay signed an
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -29,7 +29,7 @@ _Link = tuple["_Link | None", tuple[int, bytes]]
 _Match = tuple[frozenset[tuple[int, bytes]], tuple[int, int], int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """What one signed checkpoint says and what became of it.
 
@@ -50,38 +50,83 @@ class Segment:
     lost: int = 0
 
 
+class Numbers:
+    """Distinct numbers in rising order. Adding costs the same in every order of arrival."""
+
+    def __init__(self) -> None:
+        self._sorted: list[int] = []
+        self._fresh: list[int] = []
+
+    def add(self, number: int) -> None:
+        """Enter a number that is not there yet."""
+        if not self._fresh and (not self._sorted or number > self._sorted[-1]):
+            self._sorted.append(number)
+        else:
+            self._fresh.append(number)
+
+    def all(self) -> list[int]:
+        """The list itself, for reading only."""
+        if self._fresh:
+            self._sorted += self._fresh
+            self._fresh.clear()
+            self._sorted.sort()
+        return self._sorted
+
+    def between(self, low: int, high: int) -> list[int]:
+        """Those strictly between two."""
+        every = self.all()
+        return every[bisect_right(every, low) : bisect_left(every, high)]
+
+
 class Chain:
     """Collects leaves and checkpoints and works out, as far as anything changed, what they mean."""
 
     def __init__(self, head0: bytes) -> None:
         self.head0 = head0
-        # Leaves of each number in the order of their reception: (Unix microseconds, leaf).
-        self._timed: dict[int, list[tuple[int, bytes]]] = {}
-        self.leaves: dict[int, list[bytes]] = {}
+        # Reception (Unix microseconds) and leaf of the numbers with one leaf, and all leaves of the doubled.
+        self._single: dict[int, tuple[int, bytes]] = {}
+        self._doubled: dict[int, dict[bytes, int]] = {}
+        self._ordered: dict[int, list[bytes]] = {}
         self.checkpoints: dict[int, list[tuple[int, bytes]]] = {}
-        self._seqs: list[int] = []
+        self._seqs = Numbers()
         self._order: list[int] = []
         self._segments: dict[int, list[Segment]] = {}
         self._changed: set[int] = set()
         self._members: set[tuple[int, bytes]] = set()
         self._forks: dict[int, int] = {}
         self._overlaps: set[int] = set()
+        # Numbers of checkpoints in the order in which their segments were worked out, again for each change:
+        # who remembers how far it has read, sees what changed since.
+        self._log: list[int] = []
 
     def add_leaf(self, seq: int, leaf: bytes, time_us: int = 0) -> None:
         """A frame of purpose 0 or 3, or a leaf that the device resent for one; also an earlier reception."""
-        timed = self._timed.setdefault(seq, [])
-        old = next((t for t, known in timed if known == leaf), None)
-        if old is not None:
-            if time_us >= old:
+        single = self._single.get(seq)
+        if seq in self._doubled:
+            times = self._doubled[seq]
+            if time_us >= times.get(leaf, time_us + 1):
                 return
-            timed.remove((old, leaf))
-        insort(timed, (time_us, leaf))
-        if seq not in self.leaves:
-            insort(self._seqs, seq)
-        self.leaves[seq] = [known for _, known in timed]
-        if old is not None and len(timed) == 1:
-            return  # the only leaf of its number: when it came decides nothing
+            times[leaf] = time_us
+            self._ordered.pop(seq, None)
+        elif single is None:
+            self._single[seq] = (time_us, leaf)
+            self._seqs.add(seq)
+        elif single[1] == leaf:
+            # The only leaf of its number: when it came decides nothing yet.
+            self._single[seq] = min(single, (time_us, leaf))
+            return
+        else:
+            self._doubled[seq] = {single[1]: single[0], leaf: time_us}
         self._changed.update(k for k in self._after(seq) if self._depends(k, seq))
+
+    def _leaves(self, seq: int) -> list[bytes]:
+        """The leaves of a number in the order of their reception."""
+        if seq not in self._doubled:
+            return [self._single[seq][1]]
+        if seq not in self._ordered:
+            times = self._doubled[seq]
+            self._ordered[seq] = sorted(times, key=lambda known: (times[known], known))
+        return self._ordered[seq]
 
     def add_checkpoint(self, seq: int, count: int, head: bytes) -> None:
         """A checkpoint whose signature was verified. count: 1..255, head: 16 bytes."""
@@ -120,6 +165,16 @@ class Chain:
         self._settle()
         return [s for seq in self._order for s in self._segments[seq]]
 
+    def segments_of(self, checkpoint: int) -> list[Segment]:
+        """The segments of one checkpoint number: one, unless its signatures conflict."""
+        self._settle()
+        return self._segments.get(checkpoint, [])
+
+    def changed(self, since: int) -> tuple[int, Iterable[int]]:
+        """(new position, checkpoints whose segments were worked out since position `since`); begins at 0."""
+        self._settle()
+        return len(self._log), set(self._log[since:])
+
     def members(self) -> set[tuple[int, bytes]]:
         """(seq, leaf) of every frame that a checkpoint vouches for."""
         self._settle()
@@ -145,7 +200,7 @@ class Chain:
 
     def present(self, low: int, high: int) -> list[int]:
         """Numbers strictly between with a known leaf."""
-        return self._between(low, high)
+        return self._seqs.between(low, high)
 
     def _settle(self) -> None:
         lost_members = False
@@ -159,6 +214,7 @@ class Chain:
             old = self._segments.get(seq, [])
             new = [self._segment(seq, n, head, starts) for n, head in self.checkpoints[seq]]
             self._segments[seq] = new
+            self._log.append(seq)
             forks = [s.common for s in new if s.status == "fork"]
             self._forks.pop(seq, None)
             if forks:
@@ -185,11 +241,8 @@ class Chain:
             others.update(m for s in self._segments.get(start, ()) for m in s.members)
         return Segment(seq, count, head, "open", nearest)
 
-    def _between(self, low: int, high: int) -> list[int]:
-        return self._seqs[bisect_right(self._seqs, low) : bisect_left(self._seqs, high)]
-
     def _search(self, start_head: bytes, start: int, seq: int, count: int, head: bytes) -> _Match | None:
-        between = self._between(start, seq)
+        between = self._seqs.between(start, seq)
         extra = len(between) - count
         if extra < 0:
             return None
@@ -204,8 +257,8 @@ class Chain:
         self, start_head: bytes, start: int, seq: int, count: int, head: bytes, others: set[tuple[int, bytes]]
     ) -> _Match | None:
         """Does this checkpoint continue a head that others continue, whose members are `others`?"""
-        between = self._between(start, seq)
-        own = [s for s in between if any((s, leaf) not in others for leaf in self.leaves[s])]
+        between = self._seqs.between(start, seq)
+        own = [s for s in between if any((s, leaf) not in others for leaf in self._leaves(s))]
         for seqs, avoid in ((own, others), (between, set())):
             if len(seqs) == count:
                 members = self._walk({start_head: None}, seqs, head, 0, avoid)
@@ -222,11 +275,11 @@ class Chain:
             return None
         # Numbers are missing between some of these; one of them may have been a checkpoint, too.
         holes = {a for a, b in pairwise(lead) if b != a + 1}
-        if prod(len(self.leaves[s]) for s in lead) << len(holes) > MAX_PATHS:
+        if prod(len(self._leaves(s)) for s in lead) << len(holes) > MAX_PATHS:
             return None
         states = {start_head}
         for s in lead:
-            states = {sha256(h + leaf).digest() for h in states for leaf in self.leaves[s]}
+            states = {sha256(h + leaf).digest() for h in states for leaf in self._leaves(s)}
             if s in holes:
                 states |= {h[:16] for h in states}
         members = self._walk(dict.fromkeys((h[:16] for h in sorted(states)), None), tail, head, 0)
@@ -248,7 +301,9 @@ class Chain:
         avoid: Set[tuple[int, bytes]] = frozenset(),
     ) -> frozenset[tuple[int, bytes]] | None:
         """The members of a chain over `seqs`, leaving out exactly `skips` of them, that gives `head`."""
-        choices = {s: [leaf for leaf in self.leaves[s] if (s, leaf) not in avoid] for s in seqs}
+        if comb(len(seqs), skips) > MAX_PATHS:
+            return None
+        choices = {s: [leaf for leaf in self._leaves(s) if (s, leaf) not in avoid] for s in seqs}
         if len(states) * comb(len(seqs), skips) * prod(map(len, choices.values())) <= MAX_PATHS:
             return self._every_way(states, choices, head, skips)
         if skips or len(states) > MAX_PATHS:

@@ -8,7 +8,6 @@ as a store answers, or from the file that the gateway wrote.
 from __future__ import annotations
 
 import bisect
-import csv
 import os
 import shutil
 import tomllib
@@ -21,11 +20,11 @@ from host_tools.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from host_tools.rows import Row
+    from hw.virtual.hwboard import HwBoard
     from hw.virtual.world import World
     from provisioning.tenant import Tenant
 
-HW = Path(__file__).resolve().parents[1] / "hw"
-SCENARIOS = HW / "virtual/scenarios"
+SCENARIOS = Path(__file__).resolve().parents[1] / "hw/virtual/scenarios"
 SYNTHETIC_WATER = SCENARIOS / "water-synthetic.csv"
 
 #: Heap of our own code in the 64-bit interpreter (EMBEDDED 1); the stand-ins come on top (world.STAND_IN_KB).
@@ -84,6 +83,7 @@ class Options:
 
     sink: "socket" answers the boards, "file" only listens. deliver: False keeps all from every receiver.
     loss: share of receptions lost beyond the link budget. answers: False stores without ever answering.
+    interpreter: another MicroPython for the boards, of 64 or 32 bits; the heap stays the same.
     """
 
     seed: int = 1
@@ -92,22 +92,10 @@ class Options:
     deliver: bool = True
     loss: float = 0.0
     answers: bool = True
+    interpreter: str | None = None
     on_row: Callable[[Row], None] | None = None
     on_progress: Callable[[float, float], None] | None = None
     on_world: Callable[[World], None] | None = None
-
-
-def hw_board(name: str) -> tuple[dict[str, int], dict[str, Any]]:
-    """(GPIO of each pin name, board.toml) of a board in hw/boards."""
-    folder = HW / "boards" / name
-    try:
-        with (folder / "pins.csv").open(newline="") as f:
-            rows = [r for r in csv.reader(f) if r and not r[0].startswith("#")]
-        return {n: int(gpio.removeprefix("GPIO")) for n, gpio in rows}, tomllib.loads(
-            (folder / "board.toml").read_text()
-        )
-    except FileNotFoundError:
-        raise InputError(f"no board {name!r} in hw/boards") from None
 
 
 def water_series(wanted: dict[str, str], hours: float) -> tuple[list[tuple[int, float]], str]:
@@ -219,49 +207,48 @@ class Run:
 
     def _add(self, world: World, tenant: Tenant, b: dict[str, Any], sink: str) -> None:
         from host_tools import bundle
-        from hw.virtual import files
+        from hw.virtual import build, files, hwboard
         from hw.virtual.chips.sx1262 import SX1262
         from hw.virtual.world import STAND_IN_KB
 
-        pins, hw = hw_board(b["hw"])
+        try:
+            hw = hwboard.load(b["hw"])
+        except ValueError as e:
+            raise InputError(f"board {b['name']}: {e}") from None
         role = "gateway" if sink else "node"
-        built = bundle.build(self.folder / "boards" / b["name"], role, b["kind"], "x64")
+        arch = build.architecture(self.options.interpreter or build.default_interpreter())
+        built = bundle.build(self.folder / "boards" / b["name"], role, b["kind"], arch)
         settings = dict(b.get("settings", {}))
-        radio = SX1262(self.air, name=b["name"], position=tuple(b["at"]))
-        chips: dict[str, Any] = {"radio": radio}
-        wiring: dict[str, dict[str, int]] = {
-            "radio": {
-                "spi": hw["radio"]["spi"],
-                **{leg: pins["LORA_" + leg.upper()] for leg in ("cs", "busy", "dio1", "reset")},
-            }
-        }
-        self._furnish(b, pins, hw, chips, wiring, settings)
+        chips: dict[str, Any] = {"radio": SX1262(self.air, name=b["name"], position=tuple(b["at"]))}
+        self._furnish(b, hw, chips, settings)
         own = {"bundle": built.digest}
         if b["kind"] == "lamp":
-            own["lamp"] = f"{pins['DIM']} {hw['lamp']['dim_full_level']}\n".encode()
+            own["lamp"] = f"{hw.pins['DIM']} {hw.about['lamp']['dim_full_level']}\n".encode()
+        rail = hw.about["sensors"]
         heap = (GATEWAY_HEAP_KB if sink else NODE_HEAP_KB) + STAND_IN_KB
         board = world.add_board(
             b["name"],
             mpy_dir=built.path,
             heap=f"{heap}k",
+            interpreter=self.options.interpreter,
             chips=chips,
-            wiring=wiring,
+            wiring={part: hw.wiring[part] for part in chips},
             nvs={"lanterne": self.image(tenant, b, settings, sink)},
-            mcu=hw["mcu"],
+            table=hw.table,
+            flash_size=hw.flash_size,
+            mcu=hw.mcu,
             sockets=sink.startswith("tcp:"),
             rtc_set=bool(sink),
             # The sensors' rail has a pull that keeps it off while the MCU does not drive it.
-            float_levels={pins[hw["sensors"]["power_pin"]]: 1 - hw["sensors"]["power_on_level"]},
+            float_levels={hw.pins[rail["power_pin"]]: 1 - rail["power_on_level"]},
         )
         files.write_files(board.flash, own)
 
     def _furnish(
         self,
         b: dict[str, Any],
-        pins: dict[str, int],
-        hw: dict[str, Any],
+        hw: HwBoard,
         chips: dict[str, Any],
-        wiring: dict[str, dict[str, int]],
         settings: dict[str, int],
     ) -> None:
         """Solder on what the kind has."""
@@ -271,29 +258,23 @@ class Run:
         from hw.virtual.chips.pulse_meter import PulseMeter
 
         if b["kind"] == "lamp":
-            chips["lamp"] = Lamp010V(full_level=hw["lamp"]["dim_full_level"])
-            wiring["lamp"] = {"dim": pins["DIM"], "relay": pins["RELAY"]}
+            chips["lamp"] = Lamp010V(full_level=hw.about["lamp"]["dim_full_level"])
         if b["kind"] in ("bin", "leak"):
-            supply = hw["supply"]
+            supply = hw.about["supply"]
             chips["battery"] = Battery(
                 b.get("battery_v", 3.9),
                 upper_ohm=supply["upper_ohm"],
                 lower_ohm=supply["lower_ohm"],
                 switch_level=supply.get("switch_level"),
             )
-            wiring["battery"] = {"sense": pins["VBAT"]}
-            if "VBAT_SWITCH" in pins:
-                wiring["battery"]["switch"] = pins["VBAT_SWITCH"]
         if b["kind"] == "bin":
-            rail = hw["sensors"]
+            on = hw.about["sensors"]["power_on_level"]
             chips["range"] = A02YYUW(
-                1, _line(b["distance_m"]), noise_m=0.004, switched=True, power_on_level=rail["power_on_level"]
+                1, _line(b["distance_m"]), noise_m=0.004, switched=True, power_on_level=on
             )
-            wiring["range"] = {"uart": 1, "power": pins[rail["power_pin"]]}
         if b["kind"] == "leak":
             series, self.water = water_series(b["water"], self.hours)
             chips["meter"] = PulseMeter(series, litres_per_pulse=settings.get("litres_per_pulse", 1))
-            wiring["meter"] = {"pulse": pins["PULSE"]}
             # Entered at installation: what the register shows when the board gets its power.
             settings["start_index"] = int(index_at(series, 0))
         if b["kind"] not in SETTINGS:

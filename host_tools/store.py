@@ -23,6 +23,7 @@ from host_tools.gwfile import Record
 from host_tools.loratap import Radio
 from host_tools.receiver import Outcome, Receiver
 from host_tools.rows import Row, exact, in_words
+from host_tools.segments import Segment
 from host_tools.verdict import Verified
 from host_tools.view import Epoch
 from provisioning.keyring import Keyring
@@ -37,7 +38,7 @@ CREATE TABLE reception (
     id INTEGER PRIMARY KEY, raw_id INTEGER NOT NULL REFERENCES raw, time_us INTEGER NOT NULL,
     gateway BLOB, boot INTEGER, number INTEGER, quality INTEGER, freq_hz INTEGER, sf INTEGER, bw_hz INTEGER,
     rssi_qdbm INTEGER, snr_qdb INTEGER, sync_word INTEGER, ingest_us INTEGER,
-    verdict TEXT NOT NULL, verdict_reason TEXT NOT NULL, UNIQUE (gateway, boot, number));
+    verdict TEXT NOT NULL, verdict_reason TEXT NOT NULL, UNIQUE (gateway, boot, number, raw_id));
 CREATE TABLE verified (
     id INTEGER PRIMARY KEY, tenant BLOB NOT NULL, device BLOB NOT NULL, epoch INTEGER NOT NULL,
     dir INTEGER NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, purpose INTEGER NOT NULL,
@@ -93,8 +94,12 @@ class Store:
 
     def __init__(self, path: Path | str, readonly: bool = False) -> None:
         self.path = Path(path)
-        self._settled: dict[tuple[bytes, bytes, int], set[tuple[int, bytes, str]]] = {}
-        if readonly and not self.path.is_file():
+        # What was entered of each epoch's segments by checkpoint, and how far its chain's changes were read.
+        self._settled: dict[tuple[bytes, bytes, int], dict[int, set[tuple[bytes, str]]]] = {}
+        self._read: dict[tuple[bytes, bytes, int], int] = {}
+        if self.path.is_dir():
+            raise StoreError(f"{self.path} is a folder, not a store")
+        if not self.path.is_file() and (readonly or self.path.exists()):
             raise StoreError(f"{self.path} is no store")
         try:
             mode = "ro" if readonly else "rwc"
@@ -169,12 +174,20 @@ class Store:
     def _transaction(self) -> _Transaction:
         return _Transaction(self._base)
 
-    def has(self, key: tuple[bytes, int, int]) -> bool:
-        """True when the record (gateway, boot, number) is in the store."""
-        found = self._base.execute(
-            "SELECT 1 FROM reception WHERE gateway = ? AND boot = ? AND number = ?", key
-        )
-        return found.fetchone() is not None
+    def has(self, record: Record) -> bool:
+        """True when the record is in the store: its name (gateway, boot, number) with the same frame.
+
+        A gateway whose memory was lost counts from the start again: the name alone proves nothing.
+        """
+        try:
+            found = self._base.execute(
+                "SELECT 1 FROM reception JOIN raw ON raw.id = raw_id"
+                " WHERE gateway = ? AND boot = ? AND number = ? AND data = ?",
+                (*record.key, record.data),
+            )
+            return found.fetchone() is not None
+        except sqlite3.Error as e:
+            raise self._refusal(e) from None
 
     def put(
         self,
@@ -195,7 +208,7 @@ class Store:
                 self._accepted(accepted, notes)
         except sqlite3.Error as e:
             # What was entered into memory for this transaction is not on the disk.
-            self._settled.clear()
+            self._read.clear()
             raise self._refusal(e) from None
 
     def accept(self, accepted: Sequence[tuple[Epoch, Verified, bytes]], notes: Notes) -> None:
@@ -204,7 +217,7 @@ class Store:
             with self._transaction():
                 self._accepted(accepted, notes)
         except sqlite3.Error as e:
-            self._settled.clear()
+            self._read.clear()
             raise self._refusal(e) from None
 
     def _accepted(self, accepted: Sequence[tuple[Epoch, Verified, bytes]], notes: Notes) -> None:
@@ -213,6 +226,12 @@ class Store:
             self._verified(found, int(raw_id), notes)
         for epoch in {e.key: e for e, _, _ in accepted}.values():
             self._facts(epoch)
+        for epoch, found, _ in accepted:
+            # What came after its segment was settled.
+            if (found.seq, found.leaf) in epoch.chain.members():
+                self._fact("member", found)
+            elif not found.signature and epoch.chain.refutes(found.seq):
+                self._fact("refuted", found)
 
     def _raw(self, frame: Frame) -> int:
         sha = sha256((b"record" if frame.reason else b"") + frame.data).digest()
@@ -257,25 +276,33 @@ class Store:
 
     def _facts(self, epoch: Epoch) -> None:
         """Enter what segments that became whole have shown."""
-        known = self._settled.setdefault(epoch.key, set())
-        segments = epoch.chain.segments()
-        if not known <= {(s.seq, s.head, s.status) for s in segments if s.members}:
+        since = self._read.get(epoch.key, 0)
+        known = self._settled.setdefault(epoch.key, {}) if since else {}
+        self._settled[epoch.key] = known
+        self._read[epoch.key], changed = epoch.chain.changed(since)
+        whole = {k: [s for s in epoch.chain.segments_of(k) if s.members] for k in sorted(changed)}
+        if any(not known.get(k, set()) <= {(s.head, s.status) for s in found} for k, found in whole.items()):
             # A segment that seemed whole is open again: so many forged frames came that none is sure.
             self._forget(epoch)
             known.clear()
-        for s in segments:
-            if not s.members or (s.seq, s.head, s.status) in known:
-                continue
-            known.add((s.seq, s.head, s.status))
-            for seq in epoch.numbers_between(*s.span):
-                for v in epoch.variants[seq].values():
-                    if (v.seq, v.leaf) in s.members:
-                        self._fact("member", v)
-                    elif not v.signature:
-                        self._fact("refuted", v)
+            whole = {s.seq: epoch.chain.segments_of(s.seq) for s in epoch.chain.segments() if s.members}
+        for checkpoint, found in whole.items():
+            there = known.setdefault(checkpoint, set())
+            for s in found:
+                if s.members and (s.head, s.status) not in there:
+                    there.add((s.head, s.status))
+                    self._segment(epoch, s)
         after = epoch.tainted()
         if after is not None:
             self._base.execute("INSERT OR REPLACE INTO conflict VALUES (?,?,?,?)", (*epoch.key, after))
+
+    def _segment(self, epoch: Epoch, s: Segment) -> None:
+        for seq in epoch.numbers_between(*s.span):
+            for v in epoch.variants[seq].values():
+                if (v.seq, v.leaf) in s.members:
+                    self._fact("member", v)
+                elif not v.signature:
+                    self._fact("refuted", v)
 
     def _forget(self, epoch: Epoch) -> None:
         for table in ("member", "refuted"):
@@ -303,6 +330,16 @@ class Store:
                 " FROM reception JOIN raw ON raw.id = raw_id ORDER BY reception.id"
             ):
                 yield Frame(data, time_us, Radio(*radio), reason)
+        except sqlite3.Error as e:
+            raise self._refusal(e) from None
+
+    def highest(self) -> dict[tuple[bytes, bytes, int], int]:
+        """The highest number of each (tenant, device, epoch), without those that live intake set apart."""
+        try:
+            found = self._base.execute(
+                "SELECT tenant, device, epoch, max(seq) FROM verified WHERE NOT quarantine GROUP BY 1, 2, 3"
+            )
+            return {(tenant, device, epoch): seq for tenant, device, epoch, seq in found}
         except sqlite3.Error as e:
             raise self._refusal(e) from None
 

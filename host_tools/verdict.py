@@ -7,6 +7,7 @@ pyca/cryptography and OpenSSL. What depends on other frames (duplicates, conflic
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -28,7 +29,7 @@ _DEPTH = "bad_signature bad_tag no_key wrong_structure wrong_purpose seq_range l
 LEAF_OUTCOME = reasons.number("leaf")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """A frame taken apart, nothing of it verified. `reason` is "" when it has the shape of a frame.
 
@@ -83,7 +84,7 @@ def _fragment(body: bytes) -> tuple[int, int, int] | None:
     return body[0] << 8 | body[1], body[2] >> 4, body[2] & 15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """A verified payload in words. `reason`: why it is refused although its sender is known."""
 
@@ -93,7 +94,7 @@ class Content:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verified:
     """One distinct verified content: what a device sent under one number.
 
@@ -187,7 +188,7 @@ def numbers(piv: int, bands: list[int]) -> list[int]:
     return [s for s in (band << 24 | piv for band in bands) if 1 <= s <= MAX_SEQ]
 
 
-def furthest(found: list[str]) -> str:
+def furthest(found: Iterable[str]) -> str:
     """Of the refusals of several candidates the one to tell."""
     return min(found, key=lambda r: (_DEPTH.index(r) if r in _DEPTH else len(_DEPTH), r))
 

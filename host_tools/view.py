@@ -1,16 +1,16 @@
 """States, computed late: signed, authenticated, contested or rejected (TRUST 2, 3, 9).
 
-Nothing here is kept: a frame's state follows from its own verdict, from the other frames of its epoch and
-from the registry's word on the key, whatever the order in which they came.
+A frame's state follows from its own verdict, from the other frames of its epoch and from the registry's word
+on the key, whatever the order in which they came. What is kept here saves work and decides nothing.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from firmware.protocols import ports
-from host_tools.segments import Chain
+from host_tools.segments import Chain, Numbers, Segment
 from host_tools.verdict import Opener, Verified, numbers
 
 LATE_EPOCH_US = 14 * 86400 * 1_000_000
@@ -46,7 +46,8 @@ class Epoch:
 
     opener: Opener
     variants: dict[int, dict[bytes, Verified]] = field(default_factory=dict)
-    numbers: list[int] = field(default_factory=list)
+    _numbers: Numbers = field(default_factory=Numbers)
+    top: int = 0  # the highest verified number
     # Reception time from which frames of this epoch come too late; set by whoever knows the next epoch.
     closes_us: int | None = None
 
@@ -58,6 +59,15 @@ class Epoch:
         self.bands = {0, 1}
         self._clashes: set[int] = set()
         self._hellos: list[Verified] = []
+        self._unused: frozenset[int] | None = None
+        self._lowest = 0
+        # (last head that conflicting signatures have in common, if any); None until it is worked out.
+        self._taint: tuple[int | None] | None = None
+        self._signed: dict[int, int] = {}
+        self._counted = 0
+        # Checkpoints whose segment is open or rests on a lost one, and how far the chain's changes were read.
+        self._unsettled: dict[int, tuple[Want, ...]] = {}
+        self._read = 0
 
     def open_near(self, seq: int) -> bool:
         """Let frames near `seq` be tried; True when that opens a new band of 2^24 numbers."""
@@ -68,7 +78,7 @@ class Epoch:
 
     def trials(self, piv: int) -> list[int]:
         """The numbers that 24 bits can mean here, nearest to the highest known one first."""
-        top = self.numbers[-1] >> 24 if self.numbers else 0
+        top = self.top >> 24
         return numbers(piv, sorted(self.bands, key=lambda b: (abs(b - top), b)))
 
     def add(self, found: Verified, time_us: int) -> tuple[Verified, bool]:
@@ -81,18 +91,29 @@ class Epoch:
             self._chain(same[found.digest], time_us)
             return same[found.digest], False
         if not same:
-            insort(self.numbers, found.seq)
+            self._numbers.add(found.seq)
+            self.top = max(self.top, found.seq)
         same[found.digest] = found
         if found.content.type == "hello":
             self._hellos.append(found)
+            self._forget()
         if len(same) > 1:
             self._clashes.add(found.seq)
         if found.purpose == ports.CHECKPOINT and not found.content.reason:
             self.chain.add_checkpoint(found.seq, found.content.fields["covers"], found.content.fields["head"])
         self._chain(found, time_us)
+        if found.seq in self._signed:
+            self._signed[found.seq] += self._is_signed(found)
         return found, True
 
+    def _forget(self) -> None:
+        """A hello may declare numbers unused that something was derived from."""
+        self._unused = None
+        self._unsettled.clear()
+        self._read = 0
+
     def _chain(self, found: Verified, time_us: int) -> None:
+        self._taint = None
         if found.purpose in (ports.READING, ports.RESULT) and found.leaf:
             self.chain.add_leaf(found.seq, found.leaf, time_us)
             if found.content.type == "leaf":
@@ -100,32 +121,49 @@ class Epoch:
 
     def numbers_between(self, low: int, high: int) -> list[int]:
         """Verified numbers strictly between two."""
-        return self.numbers[bisect_right(self.numbers, low) : bisect_left(self.numbers, high)]
+        return self._numbers.between(low, high)
 
     def unused(self) -> frozenset[int]:
         """Numbers that a `hello` declares reserved and never used."""
-        found: set[int] = set()
-        for v in self._hellos:
-            last = v.content.fields.get("last_seq")
-            if last is not None and last < v.seq and (last or v.seq == self.numbers[0]):
-                # A boot skips at most the block of 64 numbers it had reserved: more is not believed.
-                found.update(range(max(last + 1, v.seq - MAX_UNUSED), v.seq))
-        return frozenset(found)
+        lowest = self._numbers.all()[0] if self._hellos else 0
+        if self._lowest != lowest:
+            # What a first boot says counts only as long as nothing lower is known.
+            self._lowest = lowest
+            self._forget()
+        if self._unused is None:
+            found: set[int] = set()
+            for v in self._hellos:
+                last = v.content.fields.get("last_seq")
+                if last is not None and last < v.seq and (last or v.seq == lowest):
+                    # A boot skips at most the block of 64 numbers it had reserved: more is not believed.
+                    found.update(range(max(last + 1, v.seq - MAX_UNUSED), v.seq))
+            self._unused = frozenset(found)
+        return self._unused
 
     def tainted(self) -> int | None:
         """Readings above this number are contested; None where no signatures conflict (TRUST 3).
 
         It is the last head that both sides have in common, 0 being the epoch's own.
         """
-        found = [
-            self.chain.before(seq)
-            for seq in self._clashes
-            if sum(self._is_signed(v) for v in self.variants[seq].values()) > 1
-        ]
-        fork = self.chain.forked()
-        if fork is not None:
-            found.append(fork)
-        return min(found) if found else None
+        if self._taint is None:
+            found = [self.chain.before(seq) for seq in self._clashes if self._signatures(seq) > 1]
+            fork = self.chain.forked()
+            if fork is not None:
+                found.append(fork)
+            self._taint = (min(found) if found else None,)
+        return self._taint[0]
+
+    def _signatures(self, seq: int) -> int:
+        """How many contents of a number are signed; none is where the number has one content only."""
+        if seq not in self._clashes:
+            return 0
+        position, _ = self.chain.changed(self._counted)
+        if position != self._counted:
+            self._counted = position
+            self._signed.clear()
+        if seq not in self._signed:
+            self._signed[seq] = sum(map(self._is_signed, self.variants[seq].values()))
+        return self._signed[seq]
 
     def _is_signed(self, v: Verified) -> bool:
         return v.signature or (v.seq, v.leaf) in self.chain.members()
@@ -137,11 +175,10 @@ class Epoch:
         if self.closes_us is not None and received_us > self.closes_us:
             return "rejected", "closed_epoch"
         signed = self._is_signed(v)
-        others = [o for o in self.variants[v.seq].values() if o is not v]
         if not signed:
-            if self.chain.refutes(v.seq) or any(self._is_signed(o) for o in others):
+            if self.chain.refutes(v.seq) or self._signatures(v.seq):
                 return "rejected", "conflict"
-            if others:
+            if len(self.variants[v.seq]) > 1:
                 return "contested", "equivocation"
         tainted = self.tainted()
         if tainted is not None and v.seq > tainted:
@@ -173,7 +210,7 @@ class Epoch:
         unused = self.unused()
         found: list[tuple[int, int]] = []
         last = 0
-        for seq in self.numbers:
+        for seq in self._numbers.all():
             low, high = last + 1, seq - 1
             last = seq
             while low <= high and high in unused:
@@ -186,22 +223,32 @@ class Epoch:
 
     def wants(self) -> list[Want]:
         """What the device must send again for every segment to be signed."""
-        found = []
-        _, device, epoch = self.key
         unused = self.unused()
-        for s in self.chain.segments():
-            if s.status == "signed" and s.lost:
-                found.append(Want(device, epoch, s.lost, ()))
-            if s.status != "open":
-                continue
-            there = unused.union(self.chain.present(s.common, s.seq))
-            lowest = max(s.common, s.seq - MAX_SPAN)
-            missing = [n for n in range(lowest + 1, s.seq) if n not in there]
-            # Nothing is missing and yet the head differs: one of the frames is not the device's own.
-            seqs = missing or self.chain.present(lowest, s.seq)
-            found.append(Want(device, epoch, s.seq, tuple(seqs[-WANT_LIMIT:])))
-        return found
+        self._read, changed = self.chain.changed(self._read)
+        for seq in changed:
+            self._unsettled.pop(seq, None)
+            wants = [w for s in self.chain.segments_of(seq) for w in self._wants(s, unused)]
+            if wants:
+                self._unsettled[seq] = tuple(wants)
+        return [w for seq in sorted(self._unsettled) for w in self._unsettled[seq]]
 
-    def acks(self) -> list[int]:
-        """Checkpoints whose segment is signed: the device may forget their frames."""
-        return [s.seq for s in self.chain.segments() if s.status == "signed"]
+    def _wants(self, s: Segment, unused: frozenset[int]) -> Iterable[Want]:
+        _, device, epoch = self.key
+        if s.status == "signed" and s.lost:
+            yield Want(device, epoch, s.lost, ())
+        if s.status != "open":
+            return
+        there = set(self.chain.present(s.common, s.seq))
+        lowest = max(s.common, s.seq - MAX_SPAN)
+        missing = [n for n in range(lowest + 1, s.seq) if n not in there and n not in unused]
+        # Nothing is missing and yet the head differs: one of the frames is not the device's own.
+        seqs = missing or self.chain.present(lowest, s.seq)
+        yield Want(device, epoch, s.seq, tuple(seqs[-WANT_LIMIT:]))
+
+    def acks(self, since: int = 0) -> tuple[int, list[int]]:
+        """Checkpoints whose segment is signed, so that the device may forget their frames: those that became
+        so since a position, 0 for all; and the new position."""
+        position, changed = self.chain.changed(since)
+        return position, [
+            k for k in sorted(changed) if any(s.status == "signed" for s in self.chain.segments_of(k))
+        ]

@@ -29,10 +29,10 @@ def make_folder(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as e:
         raise unwritable(path, e) from None
-    check_private(path)
+    check_private(path, "is to hold keys")
 
 
-def check_private(path: Path) -> None:
+def check_private(path: Path, what: str = "holds keys") -> None:
     """InputError when anyone but the owner may use `path`. Windows keeps no such bits: nothing is checked."""
     if not _POSIX:
         return
@@ -43,11 +43,11 @@ def check_private(path: Path) -> None:
     if found.st_mode & 0o077:
         wanted = "700" if stat.S_ISDIR(found.st_mode) else "600"
         raise InputError(
-            f"{path} holds keys and is open to others (mode {stat.S_IMODE(found.st_mode):04o})",
+            f"{path} {what} and is open to others (mode {stat.S_IMODE(found.st_mode):04o})",
             f"chmod {wanted} {path}",
         )
     if found.st_uid not in (os.getuid(), 0):
-        raise InputError(f"{path} holds keys and belongs to another user")
+        raise InputError(f"{path} {what} and belongs to another user")
 
 
 def write_private(path: Path, data: bytes, replace: bool = True) -> None:
@@ -92,8 +92,12 @@ def _sync_folder(folder: Path) -> None:
 
 def read_private(path: Path) -> bytes:
     """The content of a file with keys; InputError when it is missing, open to others or over-long."""
-    check_private(path)
     try:
+        # What is no file of keys at all needs no other permissions, but another path.
+        if path.is_file() and not _may_be_json(path):
+            raise InputError(f"{path} is not a JSON file of Lanterne")
+        if not path.is_dir():
+            check_private(path)
         with path.open("rb") as f:
             data = f.read(MAX_JSON + 1)
     except OSError as e:
@@ -101,6 +105,11 @@ def read_private(path: Path) -> bytes:
     if len(data) > MAX_JSON:
         raise InputError(f"{path} is larger than any file of keys")
     return data
+
+
+def _may_be_json(path: Path) -> bool:
+    with path.open("rb") as f:
+        return f.read(64).lstrip(b" \t\r\n").startswith(b"{")
 
 
 def dump_json(value: object) -> bytes:
@@ -115,9 +124,12 @@ def load_json(path: Path, wanted: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         # The parser's own text would quote the file.
         raise InputError(f"{path} is not a JSON file of Lanterne") from None
-    if not isinstance(found, dict) or found.get("format") != wanted:
+    form = found.get("format") if isinstance(found, dict) else None
+    if form != wanted:
+        if isinstance(form, str) and form.startswith("lanterne-") and len(form) < 40:
+            raise InputError(f"{path} is a {form} file; a {wanted} file is needed here")
         raise InputError(f"{path} is not a {wanted} file")
-    return found
+    return dict(found)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from host_tools.errors import InputError, UsageError
 from provisioning.files import dump_json, load_json, write_private
-from provisioning.record import KeyRecord, RecordError, from_json
+from provisioning.record import SECRETS, KeyRecord, RecordError, from_json, refuse_members
 
 FORMAT = "lanterne-keyring/1"
 ROLES: dict[str, frozenset[str]] = {
@@ -22,8 +22,7 @@ ROLES: dict[str, frozenset[str]] = {
     "commander": frozenset({"mac-down", "enc-down"}),
     "gateway": frozenset({"link"}),
 }
-# What is no label of a keyring at all, and must never be taken for one.
-_NEVER = frozenset({"root", "k_dev", "seed", "recover", "kcv", "ticket"})
+_MEMBERS = frozenset(("format", "role", "tenant", "devices"))
 
 
 def refuse_foreign_keys(role: str, labels: Iterable[str]) -> None:
@@ -33,7 +32,7 @@ def refuse_foreign_keys(role: str, labels: Iterable[str]) -> None:
     for label in sorted(labels):
         if label in ROLES[role]:
             continue
-        if label.lower() in _NEVER:
+        if label.lower() in SECRETS:
             raise UsageError(f"a {role} keyring never holds {label}")
         raise UsageError(
             f"a {role} keyring may not hold {label}: its keys are {', '.join(sorted(ROLES[role]))}"
@@ -49,10 +48,18 @@ class Keyring:
     records: Sequence[KeyRecord] = field(repr=False)
 
     def __post_init__(self) -> None:
+        epochs: set[tuple[bytes, int]] = set()
+        owners: dict[bytes, KeyRecord] = {}
         for record in self.records:
             refuse_foreign_keys(self.role, record.keys)
             if record.tenant != self.tenant:
                 raise UsageError(f"{record.name} belongs to another tenant")
+            if (record.device, record.epoch) in epochs:
+                raise UsageError(f"epoch {record.epoch} of {record.name} is there twice")
+            epochs.add((record.device, record.epoch))
+            owner = owners.setdefault(record.public_key, record)
+            if owner.device != record.device:
+                raise UsageError(f"{owner.name} and {record.name} have one public key")
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -72,6 +79,10 @@ class Keyring:
         path = Path(path)
         found = load_json(path, FORMAT)
         role, devices = found.get("role"), found.get("devices")
+        try:
+            refuse_members(found, _MEMBERS, "a keyring")
+        except RecordError as e:
+            raise InputError(f"{path}: {e}") from None
         if not isinstance(role, str) or role not in ROLES or not isinstance(devices, list):
             raise InputError(f"{path} names no role, or no devices")
         try:
@@ -84,11 +95,23 @@ class Keyring:
 
 
 def load_keyrings(paths: Iterable[Path | str], role: str = "reader") -> list[Keyring]:
-    """The keyrings in some files; InputError when one is of another role."""
+    """The keyrings in some files; InputError when one is of another role, or when two contradict each other.
+
+    Of two exports of different days the older may still call a key good that was revoked since.
+    """
     found = [(p, Keyring.load(p)) for p in paths]
+    seen: dict[tuple[bytes, bytes, int], tuple[Path | str, KeyRecord]] = {}
     for path, ring in found:
         if ring.role != role:
             raise InputError(f"{path} is a {ring.role} keyring; a {role} keyring is needed here")
+        for record in ring.records:
+            key = (record.tenant, record.device, record.epoch)
+            other, same = seen.setdefault(key, (path, record))
+            if same != record:
+                raise InputError(
+                    f"{other} and {path} contradict each other on epoch {record.epoch} of {record.name}",
+                    "give the newer export only",
+                )
     return [ring for _, ring in found]
 
 

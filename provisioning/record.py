@@ -17,6 +17,12 @@ ALGORITHMS = {"sign1": -19, "mac0": 4, "encrypt0": 10}  # Ed25519, HMAC 256/64, 
 KEY_LENGTHS = {label: 16 if label in ("enc-up", "enc-down", "link") else 32 for label in LABELS}
 # Message types of the field table (wire format), as kinds of furniture.
 KINDS = {"lamp": 2, "bin": 3, "leak": 4, "site": 5, "gateway": 7}
+# What no keyring and no registry ever holds, whatever it is called there.
+SECRETS = frozenset({"root", "k_dev", "seed", "private", "private_key", "secret", "recover", "kcv", "ticket"})
+_MEMBERS = frozenset(
+    "tenant device name kind epoch profile header gen protection status link purposes public_key keys "
+    "compromised_from known_at disclosed_from".split()
+)
 _PURPOSES = tuple(str(n) for n in range(11))
 STATUSES = ("active", "superseded", "closed", "revoked")
 
@@ -140,9 +146,19 @@ def _number(found: dict[str, Any], name: str, low: int, high: int) -> int:
 
 def _text(found: dict[str, Any], name: str, default: str | None = None) -> str:
     value = found.get(name, default)
-    if not isinstance(value, str) or len(value) > 200:
+    # JSON can spell half of a surrogate pair, which no other text can hold.
+    if not isinstance(value, str) or len(value) > 200 or any("\ud800" <= c <= "\udfff" for c in value):
         raise RecordError(f"{name} is missing or no text")
     return value
+
+
+def refuse_members(found: dict[str, Any], known: frozenset[str], where: str) -> None:
+    """RecordError for a member that has no place there: a secret, by its name, or one that is not known."""
+    for name in sorted(set(found) - known):
+        if name.lower() in SECRETS:
+            raise RecordError(f"{where} never holds {name}")
+        shown = name if len(name) <= 20 and name.isprintable() else "of another name"
+        raise RecordError(f"{where} holds a member {shown} that this version does not know")
 
 
 def _choice(found: dict[str, Any], name: str, allowed: Any) -> str:
@@ -160,6 +176,7 @@ def _pins_from(found: dict[str, Any]) -> dict[int, Pin]:
     for number, row in rows.items():
         if not isinstance(row, dict) or number not in _PURPOSES:
             raise RecordError("a purpose is no number of 0..10 with its structure")
+        refuse_members(row, frozenset(("structure", "alg", "key")), "a purpose")
         structure = _choice(row, "structure", STRUCTURES)
         # One key has one algorithm, and -8, the deprecated name of Ed25519, only where a record pins it.
         if row.get("alg") not in ((-19, -8) if structure == "sign1" else (ALGORITHMS[structure],)):
@@ -182,11 +199,13 @@ def from_json(found: Any) -> KeyRecord:
     """Read a record; RecordError names the member that is wrong."""
     if not isinstance(found, dict):
         raise RecordError("a device is no object")
+    refuse_members(found, _MEMBERS, "a device")
     if found.get("header") != "implicit":
         raise RecordError("header is not implicit, the only form there is")
     link = found.get("link")
     if not isinstance(link, dict):
         raise RecordError("link is missing")
+    refuse_members(link, frozenset(("tag", "address")), "link")
     public = _hex(found, "public_key", 32)
     if is_weak_public_key(public):
         raise RecordError("public_key is a point of small order")

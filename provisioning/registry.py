@@ -43,14 +43,20 @@ def _asset(row: Any) -> dict[str, Any]:
     return {n: row[n] for n in (*names, "until")}
 
 
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError
+    return value
+
+
 class _Content:
     """The registry as read from its file."""
 
     def __init__(self, path: Path, found: dict[str, Any]) -> None:
         try:
             self.tenant = bytes.fromhex(found["tenant"])
-            self.generation = int(found["generation"])
-            self.next_address = int(found["next_address"])
+            self.generation = _whole(found["generation"])
+            self.next_address = _whole(found["next_address"])
             self.records = [from_json(r) for r in found["devices"]]
             self.assets: list[dict[str, Any]] = [_asset(a) for a in found["assets"]]
         except (KeyError, TypeError, ValueError):

@@ -116,6 +116,8 @@ class Tenant:
         if len(identity) != 8 or (identity[0] == LAB) != lab:
             raise UsageError("a tenant id has 8 bytes, and begins with FF exactly when it is a lab tenant's")
         make_folder(folder)
+        if any(p.name != "tenant.json" for p in folder.iterdir()) and not (folder / "tenant.json").exists():
+            raise UsageError(f"{folder} is not empty", "a tenant gets a folder of its own")
         make_folder(folder / "devices")
         found = {
             "format": FORMAT,

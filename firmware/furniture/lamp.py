@@ -54,12 +54,17 @@ class Lamp:
             if now_ms < self._until_ms:
                 return self._override, OVERRIDE
             self._override = -1
+        return self.programme(minute)
+
+    def programme(self, minute):
+        """(level %, reason) that hold without override and local input; never below the floor."""
+        level = self.default
+        reason = DEFAULT
         if minute is not None and self.start != self.end:
-            span = (self.end - self.start) % _MIN_PER_DAY
-            if (minute - self.start) % _MIN_PER_DAY < span:
-                return max(self.dimmed, self.floor), PROGRAM
-            return self.default, PROGRAM
-        return self.default, DEFAULT
+            reason = PROGRAM
+            if (minute - self.start) % _MIN_PER_DAY < (self.end - self.start) % _MIN_PER_DAY:
+                level = self.dimmed
+        return min(100, max(level, self.floor)), reason
 
     def meter(self, now_ms, level, power_mw):
         """Add the time since the last call at `level` and `power_mw`; call before every change of either."""

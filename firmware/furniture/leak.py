@@ -13,25 +13,32 @@ DETECTED = const(2)
 _SUSPECT_H = const(12)
 _DETECT_H = const(24)
 HOURS = const(4)
+_MOST_L = const(100000)  # of an hour, in the field table
 
 
 class Leak:
-    """`hour(index_l)` once an hour; `hourly` holds the last four volumes, newest first."""
+    """`hour(index_l, ms)` once an hour; `hourly` holds the last four volumes, newest first, `flow_dlh` the
+    mean flow of the last hour in 0.1 l/h, None before the first."""
 
     def __init__(self, index_l=0):
         self.index_l = index_l
         self.hourly = []
+        self.flow_dlh = None
         self._wet_hours = 0
         self.state = NONE
 
-    def hour(self, index_l):
-        """Close an hour at meter index `index_l`. A falling index is a new meter: no volume is made up."""
+    def hour(self, index_l, ms=3600000):
+        """Close an hour at meter index `index_l`, `ms` after the last: the first of a boot, and one in which
+        the clock was set, is longer or shorter. A falling index is a new meter: no volume is made up."""
         used = index_l - self.index_l
         self.index_l = index_l
         if used < 0:
             self.hourly = []
+            self.flow_dlh = None
             self._wet_hours = 0
             return
+        used = min(used, _MOST_L)
+        self.flow_dlh = min(used * 36000000 // ms, 10 * _MOST_L)
         self.hourly.insert(0, used)
         if len(self.hourly) > HOURS:
             self.hourly.pop()
@@ -41,7 +48,3 @@ class Leak:
             self.state = DETECTED
         elif self._wet_hours >= _SUSPECT_H:
             self.state = SUSPECTED
-
-    def flow_dlh(self):
-        """Mean flow of the last hour in 0.1 l/h, or None before the first full hour."""
-        return self.hourly[0] * 10 if self.hourly else None

@@ -18,6 +18,8 @@ _CLASS = const(7)
 _ECHOES = const(5)
 # A processed echo comes every 300 ms at the slowest.
 _ECHO_MS = const(310)
+# No wait is longer, so that the supervisor hears from the task: an interval may be a day.
+_LOOK_MS = const(300000)
 
 
 class Kind:
@@ -71,8 +73,11 @@ class Kind:
     async def run(self, alive):
         next_ms = self._clock.now_ms() + self._phase_ms
         while True:
-            await asyncio.sleep_ms(max(1, next_ms - self._clock.now_ms()))
-            next_ms += self._interval_ms
             alive()
+            wait = next_ms - self._clock.now_ms()
+            if wait > 0:
+                await asyncio.sleep_ms(min(wait, _LOOK_MS))
+                continue
+            next_ms += self._interval_ms
             await self.measure()
             self._report.send()

@@ -6,7 +6,7 @@ between which it is dimmed, 5 lowest level a command may ask for.
 
 import asyncio
 
-from firmware.furniture.lamp import LOCAL, Lamp, ramp
+from firmware.furniture.lamp import LOCAL, OVERRIDE, Lamp, ramp
 from firmware.protocols.compat import const
 from firmware.roles.commands import IDENTIFY, LIGHT, RAISE, RESUME
 
@@ -15,7 +15,7 @@ _TARGET = const(5)
 _REASON = const(6)
 _BURN = const(9)
 
-# The programme is looked at this often; a ramp moves one per cent a step.
+# The programme is looked at this often; a ramp moves one per cent a step, no faster than this.
 _STEP_MS = const(10000)
 _RAMP_MS = const(100)
 _DAY_MS = const(86400000)
@@ -34,6 +34,8 @@ class Kind:
         self._interval_ms = cfg.interval_s * 1000
         self._phase_ms = cfg.phase_ms(self._interval_ms)
         self._level = 100
+        self._pace_ms = 0  # of the ramp to the override
+        self._moved_ms = 0
         self._changed = asyncio.Event()
         self._identify_until = 0
         self._out.set(1000)
@@ -47,10 +49,12 @@ class Kind:
         elif op == IDENTIFY:
             self._identify_until = now + args[0] * 1000
         else:
-            if op == RAISE and args[0] < lamp.target(now, self._minute())[0]:
-                return "op_refused"
+            minute = self._minute()
+            if op == RAISE and args[0] < max(lamp.target(now, minute)[0], lamp.programme(minute)[0]):
+                return "below_programme"
             if not lamp.override(args[0], now, args[1]):
                 return "below_floor"
+            self._pace_ms = args[2] * 1000 // max(1, abs(args[0] - self._level)) if op == LIGHT else 0
         self._changed.set()
         return None
 
@@ -66,12 +70,16 @@ class Kind:
         target, reason = lamp.target(now, self._minute())
         if now < self._identify_until and reason != LOCAL:
             # Between full and half, so that nobody stands in the dark while the lamp is looked for.
-            target = 50 if self._level > 75 else 100
-            level = target
+            level = target = max(50, lamp.floor) if self._level == 100 else 100
             wait = 1000
         else:
-            level = ramp(self._level, target, 1)
-            wait = _STEP_MS if level == target else _RAMP_MS
+            level = self._level
+            wait = max(_RAMP_MS, self._pace_ms if reason == OVERRIDE else 0) - now + self._moved_ms
+            if level != target and wait <= 0:
+                level = ramp(level, target, 1)
+                self._moved_ms = now
+                wait = _RAMP_MS
+            wait = _STEP_MS if level == target else min(wait, _STEP_MS)
         lamp.meter(now, self._level, 0)
         if level != self._level:
             self._level = level

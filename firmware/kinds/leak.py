@@ -17,10 +17,11 @@ _HOURLY = const(6)
 _STATE = const(7)
 
 _HOUR_MS = const(3600000)
-_LOOK_MS = const(300000)
-_SPREAD_MS = const(600000)
-# At most this many pulses are lost with the power.
+# With the power at most this many pulses are lost, and what one look brings (40 at the most that a household
+# meter passes).
 _SAVE_PULSES = const(100)
+_LOOK_MS = const(60000)
+_SPREAD_MS = const(600000)
 
 
 class Kind:
@@ -30,14 +31,17 @@ class Kind:
     def __init__(self, board, cfg, clock, report):
         self._litres = cfg.extra.get(2, 1)
         self._copies = board.copies("index")
+        self._set = self._start = cfg.extra.get(1, 0)
         blob = self._copies.read()
-        if blob is None or len(blob) != 4:
-            self._start = cfg.extra.get(1, 0)
-        else:
-            self._start = struct.unpack(">I", blob)[0]
+        if blob and len(blob) == 8:
+            found = struct.unpack(">II", blob)
+            # Another index at installation: the meter was changed, or read anew.
+            if found[0] == self._set:
+                self._start = found[1]
         self._pulses = board.pulses()
         self._saved = 0
         self._leak = Leak(self._start)
+        self._closed_ms = clock.now_ms()
         self._supply = board.supply()
         self._clock = clock
         self._report = report
@@ -48,20 +52,23 @@ class Kind:
         return "op_refused"
 
     def _index(self):
-        return self._start + self._pulses.update() * self._litres
+        # The field table ends at 2^30 - 1, and so does no meter's register.
+        return self._start + self._pulses.update() * self._litres & 0x3FFFFFFF
 
     def _save(self):
         self._saved = self._pulses.count
-        self._copies.write(struct.pack(">I", self._index()))
+        self._copies.write(struct.pack(">II", self._set, self._index()))
 
     def _close_hour(self):
         leak = self._leak
         before = leak.state
-        leak.hour(self._index())
+        now = self._clock.now_ms()
+        leak.hour(self._index(), now - self._closed_ms)
+        self._closed_ms = now
         self._save()
         values = self._report.values
         values[_INDEX] = leak.index_l
-        values[_FLOW] = leak.flow_dlh()
+        values[_FLOW] = leak.flow_dlh
         values[_HOURLY] = leak.hourly or None
         values[_STATE] = leak.state
         try:
@@ -71,20 +78,25 @@ class Kind:
         return leak.state == DETECTED and before != DETECTED
 
     def _to_slot_ms(self):
-        """Milliseconds to the next full hour: of the wire clock where there is one, else since boot."""
+        """Milliseconds to the next full hour: of the wire clock where there is one, else since boot. Half an
+        hour at least: a clock that was set back must not make a dry hour of some seconds."""
         clock = self._clock
-        return _HOUR_MS - (clock.wire_ms() if clock.quality else clock.now_ms()) % _HOUR_MS
+        left = _HOUR_MS - (clock.wire_ms() if clock.quality else clock.now_ms()) % _HOUR_MS
+        return left if left * 2 >= _HOUR_MS else left + _HOUR_MS
+
+    async def _rest(self, ms, alive):
+        clock = self._clock
+        until = clock.now_ms() + ms
+        while ms > 0:
+            alive()
+            await asyncio.sleep_ms(min(ms, _LOOK_MS))
+            if self._pulses.update() - self._saved >= _SAVE_PULSES:
+                self._save()
+            ms = until - clock.now_ms()
 
     async def run(self, alive):
         while True:
-            wait = self._to_slot_ms()
-            while wait > 0:
-                alive()
-                step = min(wait, _LOOK_MS)
-                await asyncio.sleep_ms(step)
-                wait -= step
-                if self._pulses.update() - self._saved >= _SAVE_PULSES:
-                    self._save()
+            await self._rest(self._to_slot_ms(), alive)
             alarm = self._close_hour()
-            await asyncio.sleep_ms(self._phase_ms)
+            await self._rest(self._phase_ms, alive)
             self._report.send(alarm)

@@ -112,15 +112,16 @@ class Commands:
         who = cseq >> 28
         silent = False
         try:
-            ref, ttl, op, args = _read(payload)
-            silent = op in _SILENT
-            if not silent and op not in self._allowed:
-                raise WireError("op_refused" if op in _ARGS else "op_unknown")
+            # First: recordings of what is refused below verify, too.
             if cseq <= self._counters.last_command(who):
                 raise WireError("stale")
+            ref, ttl, op, args = _read(payload)
+            silent = op in _SILENT
             self._check_fresh(ref, ttl)
             # A cut from here on loses this command; it never runs twice.
             self._counters.accept(cseq)
+            if not silent and op not in self._allowed:
+                raise WireError("op_refused" if op in _ARGS else "op_unknown")
             outcome = self._run(cseq, op, args, ref)
         except WireError as e:
             outcome = e.args[0]

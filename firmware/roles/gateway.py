@@ -18,10 +18,13 @@ _QUEUE = const(64)
 _LEAD_MS = const(40)
 _LATE_MS = const(50)
 _ROUND_MS = const(600000)
+_FIRST_WAIT_MS = const(1000)
+_LONGEST_WAIT_MS = const(60000)
 
 
 class Gateway:
-    """sink: `async send(record)` returns the answer or None; `boot` counts the starts of this gateway."""
+    """sink: `async send(record)` returns the peer's answer, None where the sink itself keeps the record, and
+    raises OSError when it is not delivered; `boot` counts the starts of this gateway."""
 
     def __init__(self, cfg, modem, sink, boot):
         self.cfg = cfg
@@ -40,6 +43,7 @@ class Gateway:
     async def run(self, alive):
         """Own the radio: receive always, transmit planned downlinks at their instant."""
         modem = self.modem
+        alive()
         modem.open()
         modem.radio.start_recv(continuous=True)
         while True:
@@ -86,36 +90,50 @@ class Gateway:
         self._ready.set()
 
     async def forward(self):
-        """Hand the queue to the sink in order; what is not delivered keeps its place."""
+        """Hand the queue to the sink in order; a record leaves it by an answer of its own, or as the oldest
+        of a full queue. After a failure it is tried again with doubling waits of 1 to 60 s."""
+        wait = _FIRST_WAIT_MS
         while True:
             while not self._queue:
                 self._ready.clear()
                 await self._ready.wait()
             number, end_ms, record = self._queue[0]
-            answer = await self.sink.send(record)
-            # The queue may have overflowed meanwhile.
-            if self._queue and self._queue[0][0] == number:
+            try:
+                answer = await self.sink.send(record)
+                downlinks = self._check(number, answer) if answer is not None else ()
+            except (OSError, WireError) as e:
+                print("sink:", repr(e))
+                await self.sink.close()
+                await asyncio.sleep_ms(wait)
+                wait = min(wait * 2, _LONGEST_WAIT_MS)
+                continue
+            wait = _FIRST_WAIT_MS
+            if self._queue[0][0] == number:
                 self._queue.pop(0)
-            if answer:
-                self._answer(number, end_ms, answer)
+            else:
+                # The queue had overflowed meanwhile, and yet this one was delivered.
+                self.dropped -= 1
+            for downlink in downlinks:
+                self._downlink(end_ms, *downlink)
 
-    def _answer(self, number, end_ms, answer):
-        try:
-            acked, downlinks = gwrecord.parse_answer(answer)
-            if acked != number:
-                raise WireError("wrong_shape")
-            for tag, address, port, body, window in downlinks:
-                k_link = self.cfg.routes.get((tag, address))
-                if not k_link:
-                    # Only a sender that is routed here gets a downlink (TRUST 16).
-                    raise WireError("unknown_device")
-                self._down = self._down + 1 & 0xFFFF
-                frame = link.pack_down(port, tag, address, self._down, body, k_link)
-                at_ms = end_ms + RX_DELAY_MS if window else self.modem.clock.now_ms() + _LEAD_MS
-                self._plan.append((at_ms, frame))
-        except WireError as e:
+    def _check(self, number, answer):
+        """The downlinks of an answer to that record; WireError for any other, whose peer is out of step."""
+        acked, downlinks = gwrecord.parse_answer(answer)
+        if acked != number:
+            raise WireError("wrong_shape")
+        return downlinks
+
+    def _downlink(self, end_ms, tag, address, port, body, window):
+        k_link = self.cfg.routes.get((tag, address))
+        if not k_link:
+            # Only a sender that is routed here gets a downlink (TRUST 16).
             self.refused += 1
-            print("answer:", e.args[0])
+            print("downlink: unknown_device")
+            return
+        self._down = self._down + 1 & 0xFFFF
+        frame = link.pack_down(port, tag, address, self._down, body, k_link)
+        at_ms = end_ms + RX_DELAY_MS if window else self.modem.clock.now_ms() + _LEAD_MS
+        self._plan.append((at_ms, frame))
         self._plan.sort(key=lambda planned: planned[0])
         self.modem.wake.set()
 

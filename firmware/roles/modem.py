@@ -6,6 +6,7 @@ every wait the chip itself is asked.
 
 import asyncio
 import gc
+import time
 
 from firmware.protocols.airtime import time_on_air_us
 
@@ -17,18 +18,21 @@ class Modem:
     """`open_radio()` resets and configures the chip; it is called again when the owning task starts again.
 
     duty: how many times its airtime a frame is followed by silence (99 for 1 %, 9 for 10 %). Airtime is
-    charged before the frame starts; a boot begins with one longest frame's silence because nothing is known.
+    charged before the frame starts. Nothing tells what was sent before a boot or when: so it begins with the
+    silence after a frame of `longest` bytes, and no row of resets sends more than the law allows.
     """
 
-    def __init__(self, open_radio, wake, clock, sf, duty):
+    def __init__(self, open_radio, wake, clock, sf, duty, longest):
         self._open = open_radio
         self.wake = wake
         self.clock = clock
         self._sf = sf
         self._duty = duty
-        self.free_ms = clock.now_ms()
-        self.airtime_ms = 0
+        self.free_ms = clock.now_ms() + self._air_ms(longest) * duty
         self.radio = None
+
+    def _air_ms(self, size):
+        return time_on_air_us(size, self._sf) // 1000 + 1
 
     def open(self):
         self.radio = self._open()
@@ -42,13 +46,13 @@ class Modem:
             return False
 
     async def send(self, packet, at_ms=None):
-        """Transmit now or at monotonic `at_ms`; returns the monotonic end. Raises ChipError.
+        """Transmit now or at monotonic `at_ms`; returns the monotonic end. Raises ChipError, BusError.
 
         Not to be cancelled: a cancelled send would leave the chip transmitting.
         """
         clock = self.clock
         radio = self.radio
-        air_ms = time_on_air_us(len(packet), self._sf) // 1000 + 1
+        air_ms = self._air_ms(len(packet))
         gc.collect()
         radio.prepare_send(packet)
         if at_ms is not None:
@@ -56,9 +60,11 @@ class Modem:
             if wait > 0:
                 await asyncio.sleep_ms(wait)
         self.free_ms = clock.now_ms() + air_ms * (self._duty + 1)
-        self.airtime_ms += air_ms
         radio.start_send()
         # The driver raises when the chip's own time-out, twice the airtime, has passed as well.
-        while radio.poll_send() is True:
+        end = True
+        while end is True:
             await self.wait(air_ms + 20)
-        return clock.now_ms()
+            end = radio.poll_send()
+        # Of the interrupt: another task may have held this one up since.
+        return clock.now_ms() - time.ticks_diff(time.ticks_ms(), end)

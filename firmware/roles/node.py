@@ -9,10 +9,14 @@ from firmware.roles.modem import RX_DELAY_MS
 
 # Opened early: 50 ppm of a second is nothing, a soft interrupt and a garbage collection are not.
 _GUARD_MS = const(30)
-# Longest wait for a preamble: the gateway may be late by its own collection.
-_WINDOW_MS = const(180)
-# No wait is longer, so that the supervisor hears from the task.
+# The gateway may be late by its own collection.
+_LATE_MS = const(100)
+# Symbols of preamble, sync word and header: only the header stops the radio's time-out (DS 13.1.5).
+_HEAD = const(21)
+# No wait is longer, so that the supervisor hears from the task; without numbers, so that a request to recover
+# goes out when it is due and not with everybody else's.
 _ROUND_MS = const(600000)
+_ASK_MS = const(5000)
 
 
 class Node:
@@ -30,6 +34,9 @@ class Node:
     async def run(self, alive):
         """Send and listen for ever; calls `alive()` at least every ten minutes."""
         modem = self.modem
+        # Before a radio that may be dead: a reset of the board would cost its meter's pulses, and mend nothing
+        # that the radio's own reset does not.
+        alive()
         modem.open()
         if self.listen:
             modem.radio.start_recv(continuous=True)
@@ -43,7 +50,8 @@ class Node:
             if frame:
                 await self._send(*frame)
                 continue
-            await modem.wait(min(wait, _ROUND_MS) if wait > 0 else _ROUND_MS)
+            longest = _ROUND_MS if self.uplink.ready() else _ASK_MS
+            await modem.wait(min(wait, longest) if wait > 0 else longest)
             if self.listen:
                 self._downlink(modem.radio.poll_recv())
 
@@ -58,18 +66,19 @@ class Node:
         if wait > 0:
             await asyncio.sleep_ms(wait)
         radio = modem.radio
-        radio.start_recv(timeout_ms=_GUARD_MS + _WINDOW_MS)
+        window = _GUARD_MS + _LATE_MS + (_HEAD << cfg.sf) // 125
+        radio.start_recv(timeout_ms=window)
         got = True
         while got is True:
             # A queued frame wakes this wait too; the driver ends the window by its own deadline.
-            await modem.wait(_WINDOW_MS)
+            await modem.wait(window)
             got = radio.poll_recv()
         radio.sleep()
         self._downlink(got)
 
     def _downlink(self, packet):
         """A received packet: what is not ours is dropped, what is forged or malformed is counted."""
-        if packet is True or not packet or not packet.valid_crc:
+        if packet is True or not packet:
             return
         cfg = self.cfg
         try:

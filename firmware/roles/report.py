@@ -8,6 +8,7 @@ from firmware.protocols.schema import message
 _TIME = const(0)
 _TIME_UNCONFIRMED = const(1)
 _PAYLOAD = const(238)
+_TIME_END = const(1 << 30)  # of the field table
 
 
 class Report:
@@ -23,11 +24,16 @@ class Report:
         self._clock = clock
         self._wake = wake
         self._is_open = False
+        self._held = False
         self.lost = 0  # readings that could not be stored
 
     def open(self):
+        """After hello. A reading of before goes out now: the next one may be a day away."""
         self._is_open = True
         self._wake.set()
+        if self._held:
+            self._held = False
+            self.send()
 
     def send(self, alarm=False):
         """Seal and queue the present `values`; false when nothing could be kept.
@@ -35,10 +41,14 @@ class Report:
         Field errors are the kind's own (a value out of the field table's range) and are raised.
         """
         if not self._is_open:
+            self._held = True
             return False
         values = self.values
         at = self._clock.wire()
         quality = self._clock.quality
+        if at is not None and not 0 <= at < _TIME_END:
+            # A wrong date is obeyed (TRUST 4) and must not cost the reading.
+            quality = 0
         values[_TIME] = at if quality > 1 else None
         values[_TIME_UNCONFIRMED] = at if quality == 1 else None
         end = encode_into(self._buf, 0, self._message, values, self._clear, self._uplink.payload_room())

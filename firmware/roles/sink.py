@@ -8,12 +8,12 @@ from firmware.protocols.gwrecord import prefixed
 _CONNECT_MS = const(10000)
 # The peer stores a record before it answers.
 _ANSWER_MS = const(5000)
-_FIRST_WAIT_MS = const(1000)
-_LONGEST_WAIT_MS = const(60000)
+# Eight downlinks of 244 bytes and what is around them; more would be read into the heap for nothing.
+_ANSWER_LEN = const(2200)
 
 
 class SocketSink:
-    """One TCP connection to the store; reconnects with doubling waits, every wait has a time-out."""
+    """One TCP connection to the store, opened when there is something to send; every wait has a time-out."""
 
     def __init__(self, host, port):
         self._host = host
@@ -21,28 +21,29 @@ class SocketSink:
         self._stream = None
 
     async def send(self, record):
-        """Deliver one record and return the peer's answer; tries until it is delivered."""
-        wait = _FIRST_WAIT_MS
-        while True:
-            try:
-                return await self._try(record)
-            except (OSError, EOFError, asyncio.TimeoutError) as e:
-                print("sink:", repr(e))
-                if self._stream:
-                    self._stream[1].close()
-                self._stream = None
-            await asyncio.sleep_ms(wait)
-            wait = min(wait * 2, _LONGEST_WAIT_MS)
+        """Deliver one record and return the peer's answer; OSError when there is none, `close` then."""
+        try:
+            if self._stream is None:
+                opening = asyncio.open_connection(self._host, self._port)
+                self._stream = await asyncio.wait_for_ms(opening, _CONNECT_MS)
+            stream, writer = self._stream
+            writer.write(prefixed(record))
+            await asyncio.wait_for_ms(writer.drain(), _ANSWER_MS)
+            head = await asyncio.wait_for_ms(stream.readexactly(2), _ANSWER_MS)
+            size = head[0] << 8 | head[1]
+            if size <= _ANSWER_LEN:
+                return await asyncio.wait_for_ms(stream.readexactly(size), _ANSWER_MS)
+        except (EOFError, asyncio.TimeoutError) as e:
+            raise OSError(repr(e))
+        raise OSError("too_long")
 
-    async def _try(self, record):
-        if self._stream is None:
-            opening = asyncio.open_connection(self._host, self._port)
-            self._stream = await asyncio.wait_for_ms(opening, _CONNECT_MS)
-        reader, writer = self._stream
-        writer.write(prefixed(record))
-        await asyncio.wait_for_ms(writer.drain(), _ANSWER_MS)
-        head = await asyncio.wait_for_ms(reader.readexactly(2), _ANSWER_MS)
-        return await asyncio.wait_for_ms(reader.readexactly(head[0] << 8 | head[1]), _ANSWER_MS)
+    async def close(self):
+        """End the connection: what the peer still says would be taken for the next record's answer."""
+        stream = self._stream
+        self._stream = None
+        if stream:
+            # MicroPython's `close` of a stream does nothing: this is what gives the socket back.
+            await stream[1].wait_closed()
 
 
 class FileSink:
@@ -54,6 +55,9 @@ class FileSink:
     async def send(self, record):
         with open(self._path, "ab") as f:  # noqa: ASYNC230 - MicroPython has no other
             f.write(prefixed(record))
+
+    async def close(self):
+        pass
 
 
 def open_sink(text):

@@ -66,6 +66,10 @@ class Uplink:
         self._sf = sf
         self._room = room or max_payload(sf)
 
+    def ready(self):
+        """False in the state `recover`: `next_frame` then has something whenever a request is due."""
+        return self._counters.ready
+
     def payload_room(self):
         """Bytes of the largest payload that fits the carrier now."""
         return self._room - _ENVELOPE[self._tag - 16]
@@ -247,22 +251,22 @@ class Uplink:
         """Send frames again: `seqs`, or checkpoint `k` where the list is empty.
 
         Of a frame that was overwritten the leaf goes out as a result frame. Returns the name of the outcome:
-        done, forgotten where something is gone for ever, busy where too much waits already.
+        done; forgotten where nothing of it is here, or ever was (the store cannot know which numbers a boot
+        left unused: were that said of a part, it would not ask again for the rest); busy where too much waits.
         """
-        outcome = "done"
+        outcome = "forgotten"
         for seq in seqs or (k,):
-            if seq in self._again or seq in self._queue:
-                continue
-            if len(self._again) >= _QUEUE:
-                return "busy"
-            if self._ring.get(seq):
-                self._again.append(seq)
-                continue
-            leaf = self._ring.leaf(seq)
-            if leaf:
-                self.put(encode((cseq, reasons.number("leaf"), seq, leaf)), 3)
-            else:
-                outcome = "forgotten"
+            if seq not in self._again and seq not in self._queue:
+                if len(self._again) >= _QUEUE:
+                    return "busy"
+                if self._ring.get(seq):
+                    self._again.append(seq)
+                else:
+                    leaf = self._ring.leaf(seq)
+                    if not leaf:
+                        continue
+                    self.put(encode((cseq, reasons.number("leaf"), seq, leaf)), 3)
+            outcome = "done"
         return outcome
 
     def ck_ack(self, k):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from host_tools.commands.common import Settings, command, option
-from host_tools.commands.files import may_replace
-from host_tools.errors import StoreError, UsageError
+from host_tools.commands.common import FILE, Settings, command, option
+from host_tools.commands.files import distinct, keep_from, may_replace, source_of
+from host_tools.errors import StoreError, ToolError, UsageError
 from host_tools.output import error_line, say
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def address(source: str) -> tuple[str, int]:
 @option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     required=True,
     help="Capture file to write (pcap, LoRaTap).",
     fr="Fichier de capture à écrire (pcap, LoRaTap).",
@@ -63,19 +63,19 @@ def address(source: str) -> tuple[str, int]:
     "-k",
     "--keys",
     multiple=True,
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="Keyring of a reader: verify and decode while capturing.",
     fr="Trousseau d'un lecteur : vérifier et décoder pendant la capture.",
 )
 @option(
     "--store",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="SQLite file that receives the verified readings.",
     fr="Fichier SQLite qui reçoit les mesures vérifiées.",
 )
 @option(
     "--commander",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="Keyring of a commander: answer devices with time and acknowledgements.",
     fr="Trousseau d'un commandeur : répondre aux équipements (heure, accusés).",
 )
@@ -103,11 +103,17 @@ def capture(
 ) -> None:
     if source.startswith("tcp:"):
         where = address(source)
+        if store:
+            distinct(store, out)
         if settings.dry_run:
-            settings.output.remark(say(f"would listen on {source} and write {out}", f"écouterait {source}"))
+            settings.output.remark(
+                say(f"would listen on {source} and write {out}", f"écouterait {source} et écrirait {out}")
+            )
             return
-        if not append:
-            may_replace(settings, out)
+        if append:
+            keep_from(out, "capture")
+        else:
+            may_replace(settings, out, "capture")
         _listen(settings, where, out, keys, store, commander, append, seconds)
         return
     if keys or store or commander or append or seconds:
@@ -126,10 +132,12 @@ def capture(
 def _convert(settings: Settings, source: str, out: str) -> None:
     from host_tools import capture as library
 
+    source_of(source)
+    library.refuse_same(source, out)
     if settings.dry_run:
         settings.output.remark(say(f"would convert {source} to {out}", f"convertirait {source} en {out}"))
         return
-    may_replace(settings, out)
+    may_replace(settings, out, "capture")
     summary = library.convert_records(source, out)
     settings.output.result(summary, ", ".join(f"{k} {v}" for k, v in summary.items()))
 
@@ -160,6 +168,7 @@ def _listen(
             remarks.detail(f"{row.name or row.device} {row.type} {row.state} {row.reason}")
             progress.step(count, row.name or row.device)
 
+        fresh = not Path(out).exists()
         intake = Intake(
             load_keyrings(keys),
             out,
@@ -168,20 +177,33 @@ def _listen(
             on_row=seen,
             append=append,
         )
+        try:
+            server = IntakeServer(intake, *where, on_error=lambda e: error_line(str(e), e.hint))
+        except ToolError:
+            intake.close()
+            if fresh:
+                Path(out).unlink(missing_ok=True)
+            raise
         interrupted = False
         try:
-            with IntakeServer(intake, *where, on_error=lambda e: error_line(str(e), e.hint)) as server:
+            with server:
                 remarks.remark(say("listening on", "à l'écoute sur") + f" {where[0]}:{server.port}")
                 end = None if seconds is None else time.monotonic() + seconds
-                while end is None or time.monotonic() < end:
+                while intake.row_error is None and (end is None or time.monotonic() < end):
                     time.sleep(0.05)
         except KeyboardInterrupt:
             interrupted = True
         finally:
             intake.close()
     kept = say(f"{count} frames kept in {out}", f"{count} trames gardées dans {out}")
-    if server.error is not None:
-        raise StoreError(kept + say(", others were refused", ", d'autres refusées"), str(server.error))
+    if intake.unreadable:
+        kept += say(f", {intake.unreadable} unreadable records", f", {intake.unreadable} illisibles")
+    if intake.refused and server.error is not None:
+        raise StoreError(
+            kept + say(f", {intake.refused} refused", f", {intake.refused} refusées"), str(server.error)
+        )
+    if intake.row_error is not None:
+        raise intake.row_error
     if interrupted:
         raise KeyboardInterrupt(say("interrupted", "interrompu") + ": " + kept)
     remarks.remark(kept)

@@ -106,6 +106,23 @@ def read_config(path: Path, known: frozenset[str]) -> dict[str, Any]:
     return config
 
 
+class FilePath(click.Path):
+    """A path as it is typed. What lies there is looked at by whoever uses it, who has the better words."""
+
+    def __init__(self, name: str = "file") -> None:
+        super().__init__()
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value) or "\0" in str(value):
+            self.fail(say("an empty name", "un nom vide"), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = FilePath()
+FOLDER = FilePath("folder")
+
+
 class Option(click.Option):
     """An option with a French help text that LANTERNE_<NAME> and lanterne.toml can set."""
 
@@ -117,11 +134,18 @@ class Option(click.Option):
             self.envvar = ENVIRONMENT + self.name.upper()
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        english, self.help = self.help, say(self.help or "", self.fr)
+        english, self.help = self.help, say(self.help or "", unbroken(self.fr))
         try:
             return super().get_help_record(ctx)
         finally:
             self.help = english
+
+
+def unbroken(french: str) -> str:
+    """French text in which no line can begin with the sign that follows a space."""
+    for sign in ";:?!»":
+        french = french.replace(" " + sign, "\u00a0" + sign)
+    return french.replace("« ", "«\u00a0")
 
 
 def option(*declarations: str, **kw: Any) -> Callable[[Any], Any]:
@@ -296,7 +320,7 @@ class _Mixin(click.Command):
         formatter.write_usage(ctx.command_path, " ".join(pieces), prefix=say("Usage: ", "Utilisation : "))
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        english, self.help = self.help, say(self.help or "", self.fr)
+        english, self.help = self.help, say(self.help or "", unbroken(self.fr))
         try:
             super().format_help_text(ctx, formatter)
         finally:
@@ -318,7 +342,7 @@ class _Mixin(click.Command):
             record = param.get_help_record(ctx)
             if record is not None:
                 (shared if getattr(param, "everywhere", False) else own).append(record)
-        for title, records in ((say("Options"), own), (say("Everywhere", "Partout"), shared)):
+        for title, records in ((say("Options", "Options "), own), (say("Everywhere", "Partout "), shared)):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
@@ -393,7 +417,7 @@ def tenant_option(function: Any) -> Any:
     return option(
         "-t",
         "--tenant",
-        type=click.Path(file_okay=False),
+        type=FOLDER,
         required=True,
         help="Folder of the tenant; `tenant = ...` in lanterne.toml saves typing it.",
         fr="Dossier du propriétaire ; `tenant = ...` dans lanterne.toml évite de le taper.",

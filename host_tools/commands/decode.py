@@ -8,9 +8,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from host_tools.commands.common import Settings, command, option
+from host_tools.commands.common import FILE, Settings, command, option
 from host_tools.errors import UsageError, VerdictError
-from host_tools.output import printable, say
+from host_tools.output import counted, printable, say, terminal_width
 
 if TYPE_CHECKING:
     from host_tools.rows import Row
@@ -139,7 +139,9 @@ def table(rows: Iterable[Row]) -> Iterator[str]:
     body = []
     for row in rows:
         what = row.state if not row.reason else f"{row.state}: {row.reason}"
-        values = " ".join(f"{k}={_short(v)}" for k, v in (row.values or {}).items())
+        # What every kind has comes last, where the edge of a terminal may cut it off.
+        names = sorted(row.values, key=lambda name: name == "supply_v")
+        values = " ".join(f"{name}={_short(row.values[name])}" for name in names)
         body.append((when(row), row.name or row.device, row.type, row.seq, what, values))
     return table_lines(("time", "device", "type", "seq", "state", "values"), body)
 
@@ -159,14 +161,20 @@ def _short(value: Any) -> str:
     return printable(value)
 
 
-def write(rows: Sequence[Row], stream: IO[str], form: str) -> None:
+def write(rows: Sequence[Row], stream: IO[str], form: str) -> int:
+    """Write the rows; returns how many lines of a table were cut at the edge of a terminal."""
     from host_tools import rows as rows_of
 
+    width = terminal_width(stream) if form == "table" else None
+    cut = 0
     if form == "table":
         for line in table(rows):
-            print(line, file=stream)
+            long = width is not None and len(line) > width
+            cut += long
+            print(line[: (width or 0) - 1] + "…" if long else line, file=stream)
     else:
         rows_of.write(rows, stream, "json" if form == "jsonl" else form)
+    return cut
 
 
 def summarise(summary: dict[str, Any]) -> Iterator[str]:
@@ -196,7 +204,7 @@ def sentence(reason: str) -> str:
 @option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="Write rows here instead of standard output; .csv and .jsonl choose the format.",
     fr="Écrire les lignes ici ; .csv et .jsonl choisissent le format.",
 )
@@ -204,7 +212,7 @@ def sentence(reason: str) -> str:
     "-k",
     "--keys",
     multiple=True,
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="Keyring of a reader, as written by `lanterne registry export`; may be given again.",
     fr="Trousseau d'un lecteur, écrit par `lanterne registry export` ; peut être répété.",
 )
@@ -269,7 +277,8 @@ def decode(
 
     wanted = keep(device, kind, status, since, until)
     form = format or ("jsonl" if settings.json else SUFFIXES.get(Path(out or "").suffix, "table"))
-    result = library.decode(captures(source), list(keys))
+    with settings.output.progress(say("frames", "trames")) as progress:
+        result = library.decode(captures(source), list(keys), progress.step)
     chosen = [row for row in result.rows if wanted(row)]
     if where is not None:
         chosen = matching(where, chosen)
@@ -281,7 +290,14 @@ def decode(
         remarks.remark(say(f"{len(chosen)} rows would be written", f"{len(chosen)} lignes seraient écrites"))
     else:
         with opened(out) as stream:
-            write(chosen, stream, form)
+            cut = write(chosen, stream, form)
+        if cut:
+            remarks.remark(
+                say(
+                    f"{counted(cut, 'line')} cut at the edge of the terminal: | less -S, or --format jsonl",
+                    f"{counted(cut, 'ligne')} au-delà du bord du terminal : | less -S, ou --format jsonl",
+                )
+            )
     for line in summarise(result.summary):
         remarks.remark(line)
     doubtful = sum(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from host_tools.commands.common import Settings, command, option, tenant_option
-from host_tools.commands.files import may_replace
-from host_tools.output import say
+from host_tools.commands.common import FILE, Settings, command, option, tenant_option
+from host_tools.commands.files import keep_from, may_replace
+from host_tools.output import counted, say
 
 COLUMNS = ("name", "kind", "device", "address", "epoch", "status", "profile", "protection", "asset")
 
@@ -57,7 +57,9 @@ def _lines(found: object, indent: int = 0) -> list[str]:
     from host_tools.output import printable
 
     lines = []
-    items = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    items = (
+        found.items() if isinstance(found, dict) else enumerate(found if isinstance(found, list) else (), 1)
+    )
     for name, value in items:
         if isinstance(value, (dict, list)) and value:
             lines.append(" " * indent + f"{name}:")
@@ -96,7 +98,7 @@ l'autre.
 @option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     required=True,
     help="File to write; readable by you alone.",
     fr="Fichier à écrire ; lisible par vous seul.",
@@ -112,19 +114,20 @@ def export(settings: Settings, tenant: str, role: str, out: str, device: tuple[s
 
     owner = Tenant.open(Path(tenant))
     names = list(device) or None
+    keep_from(out, "keyring")
     if settings.dry_run:
         ring = owner.keyring(role, names)
         settings.output.remark(
             say(f"would write {out}", f"écrirait {out}") + f": {len(ring.records)} x {role}"
         )
         return
-    may_replace(settings, out)
+    may_replace(settings, out, "keyring")
     ring = owner.export(role, Path(out), names)
     settings.output.result(
         {"file": out, "role": role, "devices": len(ring.records)},
         say(
-            f"{out}: {role} keyring, {len(ring.records)} devices; it holds keys, send it sealed",
-            f"{out} : trousseau {role}, {len(ring.records)} équipements ; des clés, à envoyer scellé",
+            f"{out}: {role} keyring, {counted(len(ring.records), 'device')}; it holds keys, send it sealed",
+            f"{out} : trousseau {role}, {counted(len(ring.records), 'équipement')} ; à envoyer scellé",
         ),
     )
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from host_tools.commands.common import Settings, command, option
-from host_tools.commands.files import may_replace
+from host_tools.commands.common import FILE, Settings, command, option
+from host_tools.commands.files import keep_from, may_replace, source_of
 from host_tools.errors import UsageError, VerdictError
 from host_tools.output import say
 
@@ -39,7 +39,7 @@ raison. La même graine fait les mêmes défauts.
 @click.argument("target")
 @option(
     "--faults",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="File that says which faults to make, and how often.",
     fr="Fichier qui dit quels défauts faire, et combien.",
 )
@@ -55,7 +55,7 @@ raison. La même graine fait les mêmes défauts.
     "-k",
     "--keys",
     multiple=True,
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="Keyring of a reader: decode before and after, and compare.",
     fr="Trousseau d'un lecteur : décoder avant et après, et comparer.",
 )
@@ -65,17 +65,21 @@ def replay(
     from host_tools import decode
     from host_tools import faults as faults_of
     from host_tools import replay as library
+    from host_tools.capture import refuse_same
 
     if ":" in target and not target.endswith(".pcap"):
         raise UsageError(
             say(f"not built yet: to send into {target}", f"pas encore construit : envoyer vers {target}"),
             say("TARGET is a capture file", "TARGET est un fichier de capture"),
         )
+    source_of(source)
     plan = faults_of.load(faults) if faults else None
+    keep_from(target, "capture")
     if settings.dry_run:
         settings.output.remark(say(f"would write {target}", f"écrirait {target}"))
         return
-    may_replace(settings, target)
+    refuse_same(source, target)
+    may_replace(settings, target, "capture")
     report = library.replay(source, target, plan, seed)
     out = settings.output
     for entry in report.entries:

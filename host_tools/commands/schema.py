@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from host_tools.commands.common import Settings, command, option
+from host_tools.commands.common import FILE, Settings, command, option
 from host_tools.commands.files import opened
 from host_tools.errors import InputError, UsageError
 from host_tools.output import say
@@ -94,7 +94,7 @@ def cddl_file() -> Path:
 @option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="File to write (default: standard output).",
     fr="Fichier à écrire (par défaut : sortie standard).",
 )

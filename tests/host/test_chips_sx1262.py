@@ -115,7 +115,7 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("reserved packet type", ["8a02"], "packetType = 2 is reserved"),
     ("sleep while receiving", ["82000000", "8404"], "SET_SLEEP in RX"),
     ("calibration on the oscillator", ["8001", "897f"], "CALIBRATE in STDBY_XOSC"),
-    ("packet type on the oscillator", ["8001", "8a01"], "SET_PACKET_TYPE in STDBY_XOSC"),
+    ("packet type on the oscillator", ["8001", "8a00"], "SET_PACKET_TYPE in STDBY_XOSC"),
     ("spreading factor 13", ["8b0d040100"], "SF = 13 is reserved"),
     ("bandwidth 7", ["8b09070100"], "BW = 7 is reserved"),
     ("coding rate 0", ["8b09040000"], "CR = 0 is reserved"),

@@ -79,7 +79,9 @@ def test_every_command_has_help_in_both_languages(
     words = " ".join(said.split())
     first = (entry.english if language == "en" else entry.french).split(":")[0].split(";")[0]
     assert first.rstrip(".")[:40] in words
-    assert "Everywhere:" in said or "Partout:" in said
+    assert ("Everywhere:" if language == "en" else "Partout :") in said
+    # No line of French begins with the sign that a space stands before.
+    assert not any(line.lstrip().startswith((";", ":", "?", "!", "»")) for line in said.splitlines())
 
 
 @pytest.mark.parametrize("path", BUILT, ids=" ".join)
@@ -112,9 +114,51 @@ def test_what_is_not_built_says_so(path: tuple[str, ...], capsys: pytest.Capture
 def test_an_unknown_command_is_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["decod"]) == output.USAGE
     said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith("lanterne: No such command 'decod'")
-    assert said[1].strip().startswith("see: lanterne --help")
-    assert len(said) == 2
+    assert said == ["lanterne: no command 'decod'; did you mean `lanterne decode`?", "  see: lanterne --help"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["deocde"], "lanterne decode"),
+        (["keys", "lst"], "lanterne keys list"),
+        (["export"], "lanterne registry export` or `lanterne schema export"),
+        (["qqqq"], ""),
+        # What is not built is suggested for its own misspelling, and for nothing else.
+        (["new"], "lanterne keys new"),
+    ],
+)
+def test_a_misspelt_verb_is_guessed(typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(typed) == output.USAGE
+    [line, hint] = capsys.readouterr().err.splitlines()
+    assert (f"; did you mean `{meant}`?" in line) if meant else line.endswith(f"no command '{typed[-1]}'")
+    assert hint == "  see: " + " ".join(["lanterne", *typed[:-1], "--help"])
+    assert cli.run(["--lang", "fr", *typed]) == output.USAGE
+    assert capsys.readouterr().err.startswith("lanterne: aucune commande")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["decode"], "il manque 'SOURCE...'"),
+        (["sim", "run", "demo"], "il manque '-o' / '--out'"),
+        (["decode", "--statsu", "x"], "aucune option --statsu"),
+        (
+            ["decode", "x", "--status", "y"],
+            "possibles signed, authenticated, unverified, contested, rejected",
+        ),
+        (["capture", "x", "-o", ""], "valeur refusée pour '-o' / '--out' : un nom vide"),
+        (["keys"], "il manque une sous-commande"),
+    ],
+    ids=lambda a: " ".join(a) if isinstance(a, list) else "",
+)
+def test_what_is_wrong_with_a_command_line_is_said_in_french(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["--lang", "fr", *arguments]) == output.USAGE
+    said = capsys.readouterr().err
+    assert line in said
+    assert "Missing" not in said and "No such" not in said and "Invalid" not in said
 
 
 # Origin of values

@@ -221,7 +221,7 @@ def test_the_same_seed_makes_the_same_faults(source: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["c.pcap", "c.pcap"], output.STORE_REFUSED),
+        (["c.pcap", "c.pcap"], output.USAGE),
         (["c.pcap", "c.pcap", "--yes"], output.USAGE),
         (["gone.pcap", "x.pcap"], output.UNREADABLE),
         (["c.pcap", "x.pcap", "--faults", "gone.toml"], output.UNREADABLE),

@@ -81,8 +81,8 @@ def test_version_1_headers_are_read() -> None:
 )
 def test_a_record_without_a_whole_header_becomes_a_refused_frame(tmp_path: Path, record: bytes) -> None:
     with PcapWriter(tmp_path / "c.pcap") as writer:
-        writer.write(0, record)
-        writer.write(1, loratap.pack(Radio(), FRAMES[3]))
+        writer.write(1, record)
+        writer.write(2, loratap.pack(Radio(), FRAMES[3]))
     found = list(capture.read(tmp_path / "c.pcap"))
     assert [(f.data, f.reason) for f in found] == [(record, "truncated"), (FRAMES[3], "")]
 

@@ -214,6 +214,17 @@ def test_ops_outside_the_list():
     assert [r[1] for r in site.results()] == ["done"] + ["op_refused"] * 4 + ["op_unknown"] * 4
 
 
+def test_recordings_of_refused_commands_cost_no_airtime():
+    for op, args in ((REBOOT, ()), (9, ())):
+        site = Site(allowed=(LIGHT,))
+        frame = site.frame(op, *args)
+        assert site.give(frame) in ("op_refused", "op_unknown")
+        assert len(site.results()) == 1
+        for _ in range(20):
+            assert site.give(frame) == "stale"
+        assert len(site.results()) == 1, "stale is answered once a minute"
+
+
 def test_arguments_are_checked_for_each_op():
     site = Site(allowed=ALLOWED + (RAISE,))
     for op, args in (

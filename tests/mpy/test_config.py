@@ -68,11 +68,42 @@ def test_each_bad_entry_is_named():
         (15, [[1, 2]]),
         (13, 0),
         (14, 3),
+        (8, [16]),
+        (8, ["1"]),
+        (9, 5),
+        (11, {1: "x"}),
+        (11, {1: -1}),
+        (11, {1: 1 << 30}),
+        (11, {2: [1]}),
+        (15, [[1, 2, 3]]),
+        (15, [[1, 2, b"short"]]),
+        (15, [[256, 2, bytes(16)]]),
+        (15, [[1, -2, bytes(16)]]),
+        (15, {}),
+        (16, 1),
     )
     for key, value in cases:
         e = raises(cbor.WireError, config.Config, settings(**{"_%d" % key: value}))
         assert e.args[0] == "config", (key, value)
         assert e.args[1] in (key, 2), (key, value, e.args)
+
+
+def test_what_a_device_keeps_is_marked_as_its_own():
+    cfg = config.Config(settings())
+    assert len(cfg.owner()) == 8, "with a name of 7 characters it fits an NVS key"
+    assert cfg.owner() == config.Config(settings(_3=2, _13=60, _4=1)).owner()
+    others = (settings(_1=bytes(8)), settings(_2=bytes(8)))
+    assert cfg.owner() not in [config.Config(o).owner() for o in others]
+
+
+def test_each_device_has_its_place_in_an_interval():
+    places = set()
+    for low in range(0, 65536, 4096):
+        cfg = config.Config(settings(_2=DEVICE[:6] + bytes((low >> 8, low & 255))))
+        place = cfg.phase_ms(600000)
+        assert 0 <= place < 600000 and place % 1000 == 0
+        places.add(place)
+    assert len(places) == 16
 
 
 def test_a_blob_that_is_no_map_is_refused():

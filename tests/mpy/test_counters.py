@@ -148,6 +148,26 @@ def test_file_system_gone_is_recover_and_no_crash():
     assert not Counters(copies(flash)).start(3, storage.FrameRing("r"), HEAD, True)
 
 
+def test_end_of_the_ring_that_cannot_be_read_is_recover():
+    """The chain would go on from an older end, beside heads that were signed after it."""
+    flash = provisioned()
+    counters, ring, _ = boot(flash)
+    use(counters, ring, 40)
+    newest = max([n for n in flash.files if n.startswith("r/f")])
+    real = flash.open
+
+    def damaged(name, mode):
+        if name == newest and mode == "rb":
+            raise OSError(84)
+        return real(name, mode)
+
+    flash.open = damaged
+    assert not boot(flash)[2]
+    assert newest in flash.files, "what cannot be read is not thrown away"
+    flash.open = real
+    assert boot(flash)[2], "read again, it is the end"
+
+
 def test_chain_of_another_profile_is_recover():
     flash = provisioned()
     assert not boot(flash, h0=b"")[2]

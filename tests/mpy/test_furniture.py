@@ -74,7 +74,7 @@ def test_leak_hours_are_newest_first_and_bounded():
     for index in (1010, 1030, 1030, 1035, 1040):
         it.hour(index)
     assert it.hourly == [5, 5, 0, 20]
-    assert it.flow_dlh() == 50
+    assert it.flow_dlh == 50
 
 
 def test_leak_is_suspected_then_detected_and_a_dry_hour_ends_it():
@@ -94,6 +94,6 @@ def test_falling_index_is_a_new_meter():
     it.hour(5010)
     it.hour(3)
     assert it.hourly == []
-    assert it.flow_dlh() is None
+    assert it.flow_dlh is None
     it.hour(7)
     assert it.hourly == [4]

@@ -106,6 +106,9 @@ def test_lost_leaf_and_lost_checkpoint():
     checkpoints = [s for s in range(1, oldest) if board.ring.get(s)]
     assert board.uplink.want(1, checkpoints[-1], []) == "done"
     assert board.send()[0][0] == 11
+    # The store cannot know which numbers a boot left unused: it is to ask again for what there is.
+    assert board.uplink.want(1, 0, [5000000, 640, 5000001]) == "done"
+    assert board.send()[0][2] == 640
 
 
 def test_lost_leaf_does_not_break_later_segments():

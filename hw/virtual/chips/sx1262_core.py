@@ -120,12 +120,14 @@ class SX1262Core(SpiChip):
             self.port.cancel(handle)
 
     def _start(self, us: int) -> None:
-        """Cold start: all blocks are calibrated, which a TCXO without supply spoils (DS 13.3.6)."""
+        """Cold start: all blocks are calibrated, which a TCXO without supply spoils (DS 13.3.6): modules
+        with one answer the first command with 0xAA, whatever it is."""
 
         def ready() -> None:
             self._enter(Mode.STDBY_RC)
             if self.tcxo:
                 self.errors |= t.XOSC_START_ERR
+                self.status = CmdStatus.EXECUTION_FAILURE
 
         self._hold(us, ready)
 
@@ -189,6 +191,9 @@ class SX1262Core(SpiChip):
         self._waking = False
 
     def transfer(self, mosi: bytes) -> bytes:
+        if self._waking and not self.busy and not self._mosi:
+            # DS 8.2.2: NSS may stay low until BUSY falls, and then the command follows.
+            self._waking = False
         if self._waking:
             # DS 8.2.2: only the edge counts; Semtech's own driver clocks GetStatus with it.
             self._mosi += mosi
@@ -256,7 +261,9 @@ class SX1262Core(SpiChip):
             self.violate(f"{op.name} is not modelled")
             return
         standby = self.mode in (Mode.STDBY_RC, Mode.STDBY_XOSC)
-        if op in t.STANDBY_RC_ONLY and self.mode is not Mode.STDBY_RC:
+        # DS 13.4.2 speaks of the switch from one type to another; to say the same again is none.
+        same = op is Op.SET_PACKET_TYPE and standby and frame[1] == self.packet_type
+        if op in t.STANDBY_RC_ONLY and self.mode is not Mode.STDBY_RC and not same:
             self._fail(f"{op.name} in {self.mode.name}, wants STDBY_RC (DS 13)")
         elif op in t.STANDBY_ONLY and not standby:
             self._fail(f"{op.name} in {self.mode.name}, wants standby (DS 13)")
@@ -318,6 +325,7 @@ class SX1262Core(SpiChip):
             self.errors |= t.XOSC_START_ERR
             self.status = CmdStatus.EXECUTION_FAILURE
             self.advise("the oscillator did not start: SetDIO3AsTCXOCtrl is missing or its delay too short")
+            self._hold(t.XOSC_FAIL_US if self.tcxo_us is None else self.tcxo_us)
             return None
         return self.tcxo_us
 
@@ -409,7 +417,7 @@ class SX1262Core(SpiChip):
     def _calibrate(self, args: bytes) -> None:
         if args[0] & 0x80:
             self.advise("calibParam with its reserved bit set (DS 13.1.12)")
-        if args[0] & 0x78 and self._oscillator() is None:  # PLL, ADC and image need the 32 MHz
+        if args[0] & 0x7C and self._oscillator() is None:  # PLL, ADC and image need the 32 MHz
             return
         self._hold(t.CALIBRATE_US + (self.tcxo_us or 0))
 

@@ -56,14 +56,14 @@ class Op(IntEnum):
 
 
 #: Bytes of a whole transaction, opcode included; (lo, hi) with hi None = as long as the memory allows. An
-#: answer may be read less far than it goes.
+#: answer may be read less far than it goes, and a packet may be empty.
 LENGTH: dict[Op, tuple[int, int | None]] = {
     Op.RESET_STATS: (7, 7),
     Op.CLEAR_IRQ_STATUS: (3, 3),
     Op.CLEAR_DEVICE_ERRORS: (3, 3),
     Op.SET_DIO_IRQ_PARAMS: (9, 9),
     Op.WRITE_REGISTER: (4, None),
-    Op.WRITE_BUFFER: (3, 258),
+    Op.WRITE_BUFFER: (2, 258),
     Op.GET_STATS: (8, 8),
     Op.GET_PACKET_TYPE: (3, 3),
     Op.GET_IRQ_STATUS: (4, 4),
@@ -71,8 +71,8 @@ LENGTH: dict[Op, tuple[int, int | None]] = {
     Op.GET_PACKET_STATUS: (5, 5),
     Op.GET_RSSI_INST: (3, 3),
     Op.GET_DEVICE_ERRORS: (4, 4),
-    Op.READ_REGISTER: (5, None),
-    Op.READ_BUFFER: (4, 259),
+    Op.READ_REGISTER: (4, None),
+    Op.READ_BUFFER: (3, 259),
     Op.SET_STANDBY: (2, 2),
     Op.SET_RX: (4, 4),
     Op.SET_TX: (4, 4),
@@ -223,6 +223,9 @@ COLD_START_US = 3500
 WARM_START_US = 340
 CALIBRATE_US = 3500  # DS 9.2, all blocks; image calibration is taken to last as long
 SETTLE_SLEEP_US = 500  # DS 13.1.1
+#: BUSY of a start of the oscillator that fails, where no delay is set: not in the data sheet. Its sign is a
+#: BUSY of more than 7 ms (manual of micropython-lib); in a published log it is over within 10 ms.
+XOSC_FAIL_US = 10_000
 #: Commands that change no mode: not in the data sheet; taken from RM0453's remark that they are short.
 COMMAND_US = 10
 

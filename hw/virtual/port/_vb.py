@@ -77,7 +77,7 @@ def call(op, a=0, x=0, data=None, into=None):
     pv = hor = _h[1]
     pins = _h[2]
     m = _h[3]
-    flags = m >> 40
+    flags = f = m >> 40
     k = m >> 32 & 255
     n = m & 0xFFFFFFFF
     r = None
@@ -92,8 +92,9 @@ def call(op, a=0, x=0, data=None, into=None):
             r = n
     if k:
         irqs(_fi.read(k))
-    if flags & 3:
-        if flags & 2:
+    # Not `flags`: a handler may have asked for something meanwhile.
+    if f & 3:
+        if f & 2:
             raise KeyboardInterrupt
         e, _, t = str(r, "utf8").partition(" ")
         if e == "O":
@@ -220,4 +221,5 @@ class Via:
         sys.modules[name] = self
 
     def __getattr__(self, n):
-        return getattr(self._m, n)
+        m = self._m
+        return getattr(m if hasattr(m, n) else __import__("_vadd"), n)

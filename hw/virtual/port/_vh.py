@@ -11,6 +11,8 @@ _last = 0
 _peak = 0
 _count = 0
 _stack = []
+# Old names that 1.21 and later still take for built-in modules: else they would lead past the stand-ins.
+_U = ("asyncio", "machine", "os", "select", "socket", "ssl", "time")
 
 
 def turn(t=1):
@@ -59,6 +61,8 @@ def hook(name, g=None, lo=None, fr=None, level=0):
             p = p.rpartition(".")[0]
         name = p + "." + name if name else p
         level = 0
+    if name[:1] == "u" and name[1:] in _U:
+        name = name[1:]
     p = name.rpartition(".")[0]
     if p and p not in sys.modules and not level:
         hook(p)
@@ -69,10 +73,12 @@ def hook(name, g=None, lo=None, fr=None, level=0):
     _stack.append(name)
     try:
         m = _import(name, g, lo, fr, level)
-        if fr and fr is not True and hasattr(m, "__path__"):
+        if fr and fr is not True:
             # `from package import module`: left alone, the interpreter would load it without coming here.
             for f in fr:
                 if f != "*" and not hasattr(m, f):
+                    if not hasattr(m, "__path__"):
+                        raise ImportError("can't import name " + f)
                     f = m.__name__ + "." + f
                     _stack[-1] = f
                     try:

@@ -1,11 +1,14 @@
 # machine.I2C: a whole transaction is one request.
 import _vb as b
+from machine import Pin
 
 
 class I2C:
     # `i` is the bus: the hardware's number, or 128 + the SCL pin of a soft one.
     def __init__(self, id=-1, *, scl=None, sda=None, freq=400000, timeout=50000):
-        self.i = id if id >= 0 else 128 | scl.n
+        if id > 1:
+            raise ValueError("I2C(%d) doesn't exist" % id)
+        self.i = id if id >= 0 else 128 | Pin(scl).n
         self.u = freq
 
     def init(self, **k):

@@ -1,9 +1,10 @@
 # machine.time_pulse_us.
 import _vb as b
+from machine import Pin
 
 
 def time_pulse_us(pin, level, timeout=1000000):
-    n = pin.n
+    n = Pin(pin).n
     for err in (-2, -1):
         t = b.now
         end = t + timeout

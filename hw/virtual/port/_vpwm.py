@@ -1,11 +1,12 @@
 # machine.PWM.
 # ruff: noqa: RET503 - a return that says nothing costs bytes of the heap
 import _vb as b
+from machine import Pin
 
 
 class PWM:
     def __init__(self, pin, freq=5000, duty=None, *, duty_u16=None, duty_ns=None, invert=0):
-        self.p = pin.n
+        self.p = Pin(pin).n
         self.f = freq
         self.d = 32768
         self.init(freq, duty, duty_u16=duty_u16, duty_ns=duty_ns)

@@ -10,6 +10,8 @@ class UART(io.IOBase):
     INV_RX = 4
 
     def __init__(self, id, baudrate=115200, bits=8, parity=None, stop=1, **k):
+        if not 0 <= id < 3:
+            raise ValueError("UART(%d) doesn't exist" % id)
         self.i = id
         self.c = [115200, 8, None, 1, 256, 0]
         self.init(baudrate, bits, parity, stop, **k)

@@ -6,14 +6,15 @@ class SPI:
     MSB = 0
     LSB = 1
 
-    def __init__(self, id=-1, baudrate=1000000, **k):
-        self.i = id & 255
+    def __init__(self, id, baudrate=500000, **k):
+        if not 0 < id < 3:
+            raise ValueError("SPI(%d) doesn't exist" % id)
+        self.i = id
         self.init(baudrate, **k)
 
-    def init(
-        self, baudrate=1000000, *, polarity=0, phase=0, bits=8, firstbit=0, sck=None, mosi=None, miso=None
-    ):
-        self.u = baudrate
+    def init(self, baudrate=0, *, polarity=0, phase=0, bits=8, firstbit=0, sck=None, mosi=None, miso=None):
+        if baudrate:
+            self.u = baudrate
 
     def deinit(self):
         pass
@@ -35,7 +36,7 @@ class SPI:
     def readinto(self, buf, write=0):
         n = len(buf)
         self._t(n)
-        b.call(115, self.i, n << 8 | write, None, buf)
+        b.call(115, self.i, n << 8 | write & 255, None, buf)
 
     def read(self, n, write=0):
         r = bytearray(n)
@@ -45,4 +46,5 @@ class SPI:
 
 class SoftSPI(SPI):
     def __init__(self, baudrate=500000, **k):
-        SPI.__init__(self, -1, baudrate, **k)
+        self.i = 255
+        self.init(baudrate, **k)

@@ -1,15 +1,25 @@
 # machine.Timer, soft callbacks only.
 import _vb as b
 
+_t = {}
+
 
 class Timer:
     ONE_SHOT = 0
     PERIODIC = 1
 
+    def __new__(cls, id, **k):
+        # A number is one timer, however often it is asked for; -1 is a new one in software each time.
+        t = _t.get(id)
+        if t is None:
+            if not -1 <= id < 4:
+                raise ValueError("invalid Timer number, max 4")
+            t = object.__new__(cls)
+            if id >= 0:
+                _t[id] = t
+        return t
+
     def __init__(self, id, **k):
-        if id > 3:
-            raise ValueError("Timer doesn't exist")
-        self.at = 0
         if k:
             self.init(**k)
 

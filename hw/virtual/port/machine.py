@@ -13,9 +13,13 @@ class Pin:
     PULL_UP = 2
     IRQ_RISING = 1
     IRQ_FALLING = 2
+    DRIVE_0 = 0
+    DRIVE_1 = 1
+    DRIVE_2 = 2
+    DRIVE_3 = 3
 
     def __new__(cls, n, *a, **k):
-        p = _pin.get(n)
+        p = n if isinstance(n, Pin) else _pin.get(n)
         if p is None:
             if not isinstance(n, int) or n < 0 or not b.cfg[10] >> n & 1:
                 raise ValueError("invalid pin")
@@ -40,10 +44,7 @@ class Pin:
         b.send(
             109,
             self.n,
-            self.m
-            | (pull + 1 if pull is not None else 1) << 8
-            | self.v << 16
-            | (2 if hold is None else hold) << 24,
+            self.m | (pull or 0) % 16 << 8 | self.v << 16 | (2 if hold is None else hold) << 24,
         )
         b.wrote()
 
@@ -67,6 +68,9 @@ class Pin:
 
     def off(self):
         self.value(0)
+
+    def toggle(self):
+        self.value(1 - self.v)
 
     def irq(self, handler=None, trigger=3, wake=None):
         if wake is not None:
