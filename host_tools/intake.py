@@ -25,7 +25,7 @@ from host_tools.frames import Frame
 from host_tools.listener import IntakeServer
 from host_tools.receiver import Outcome, Receiver
 from host_tools.rows import Row, wire_to_unix_us
-from host_tools.store import Notes, Store
+from host_tools.store import Accepted, Notes, Store
 from host_tools.verdict import Verified
 from provisioning.files import locked
 from provisioning.keyring import Keyring
@@ -108,6 +108,8 @@ class Intake:
         # Records that are in the capture and that the store has not taken yet, with their time and outcome.
         self._pending: dict[_Record, tuple[Frame, Outcome, Notes]] = {}
         self._done: set[_Record] = set()
+        # What was verified of them, or by them.
+        self._unstored: list[Accepted] = []
         self._refused: set[_Record] = set()
         self._lock = threading.Lock()
         self.unreadable = 0
@@ -169,12 +171,13 @@ class Intake:
             self._pending[name] = frame, outcome, notes
         frame, outcome, notes = self._pending[name]
         if self._store is not None:
-            self._store.put(frame, outcome, self.receiver.accepted, notes, record)
+            self._unstored += self.receiver.accepted
+            self.receiver.accepted.clear()
+            self._unstored = self._store.put(frame, outcome, self._unstored, notes, record)
         else:
             # Then the capture alone must survive a power cut. The store, where there is one, does.
             self._capture.sync()
             self._done.add(name)
-        self.receiver.accepted.clear()
         del self._pending[name]
         return frame, outcome
 
@@ -191,8 +194,10 @@ class Intake:
         """Verify what the cap held back, and store it."""
         self.receiver.tick(now_us)
         if self.receiver.accepted and self._store is not None:
-            self._store.accept(self.receiver.accepted, Notes(now_us))
+            self._unstored += self.receiver.accepted
             self.receiver.accepted.clear()
+            self._unstored = self._store.accept(self._unstored, Notes(now_us))
+        self.receiver.accepted.clear()
 
     def _set_aside(self, data: bytes) -> None:
         self.unreadable += 1

@@ -6,6 +6,7 @@ column names and identifiers are never translated; sentences for people are.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -141,10 +142,8 @@ def table_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Ite
 
 def _tell(text: str) -> None:
     """A remark; one that cannot be shown changes no result."""
-    try:
+    with contextlib.suppress(OSError):
         print(text, end="", file=sys.stderr, flush=True)
-    except OSError:
-        pass
 
 
 class Output:

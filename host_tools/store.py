@@ -79,6 +79,9 @@ LEFT JOIN (SELECT a.id, count(*) AS total, max(b.is_signed) AS signed FROM verif
     AND b.seq = a.seq AND b.id != a.id GROUP BY a.id) others ON others.id = e.id;
 """
 
+# Epoch, content, and SHA-256 of a frame that brought it.
+Accepted = tuple[Epoch, Verified, bytes]
+
 
 @dataclass(frozen=True)
 class Notes:
@@ -193,45 +196,53 @@ class Store:
         self,
         frame: Frame,
         outcome: Outcome,
-        accepted: Sequence[tuple[Epoch, Verified, bytes]],
+        accepted: Sequence[Accepted],
         notes: Notes,
         record: Record | None = None,
-    ) -> None:
+    ) -> list[Accepted]:
         """Store one reception with everything that follows from it, in one transaction.
 
-        accepted: what a capped receiver verified with it, `Receiver.accepted`.
+        accepted: what a capped receiver verified with it, `Receiver.accepted`. Returns those of which the
+        frame is not in the store, because it was refused before; they are to be given again with it.
         """
         try:
             with self._transaction():
                 raw_id = self._raw(frame)
                 self._reception(raw_id, frame, outcome, notes, record)
-                self._accepted(accepted, notes)
+                return self._accepted(accepted, notes)
         except sqlite3.Error as e:
             # What was entered into memory for this transaction is not on the disk.
             self._read.clear()
             raise self._refusal(e) from None
 
-    def accept(self, accepted: Sequence[tuple[Epoch, Verified, bytes]], notes: Notes) -> None:
-        """Store what was verified of frames that are in the store already: the cap had held them back."""
+    def accept(self, accepted: Sequence[Accepted], notes: Notes) -> list[Accepted]:
+        """Store what was verified of frames that came before: the cap had held them back. Returns as `put`."""
         try:
             with self._transaction():
-                self._accepted(accepted, notes)
+                return self._accepted(accepted, notes)
         except sqlite3.Error as e:
             self._read.clear()
             raise self._refusal(e) from None
 
-    def _accepted(self, accepted: Sequence[tuple[Epoch, Verified, bytes]], notes: Notes) -> None:
-        for _, found, sha in accepted:
-            [(raw_id,)] = self._base.execute("SELECT id FROM raw WHERE sha = ?", (sha,))
-            self._verified(found, int(raw_id), notes)
-        for epoch in {e.key: e for e, _, _ in accepted}.values():
+    def _accepted(self, accepted: Sequence[Accepted], notes: Notes) -> list[Accepted]:
+        left: list[Accepted] = []
+        stored: list[tuple[Epoch, Verified]] = []
+        for epoch, found, sha in accepted:
+            row = self._base.execute("SELECT id FROM raw WHERE sha = ?", (sha,)).fetchone()
+            if row is None:
+                left.append((epoch, found, sha))
+                continue
+            self._verified(found, int(row[0]), notes)
+            stored.append((epoch, found))
+        for epoch in {e.key: e for e, _ in stored}.values():
             self._facts(epoch)
-        for epoch, found, _ in accepted:
+        for epoch, found in stored:
             # What came after its segment was settled.
             if (found.seq, found.leaf) in epoch.chain.members():
                 self._fact("member", found)
             elif not found.signature and epoch.chain.refutes(found.seq):
                 self._fact("refuted", found)
+        return left
 
     def _raw(self, frame: Frame) -> int:
         sha = sha256((b"record" if frame.reason else b"") + frame.data).digest()

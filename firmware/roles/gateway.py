@@ -55,7 +55,7 @@ class Gateway:
                     await self._transmit(*self._plan.pop(0))
                     continue
             await modem.wait(wait)
-            packet = modem.radio.poll_recv()
+            packet = modem.heard()
             if packet is not True and packet:
                 self._hear(packet)
 

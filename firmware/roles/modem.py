@@ -45,8 +45,16 @@ class Modem:
         except asyncio.TimeoutError:
             return False
 
+    def heard(self):
+        """What came in while receiving without end, True for nothing. Raises OSError where the chip does not
+        receive any more: a dip of its supply has reset it, and it would be deaf for ever in its first state."""
+        if self.radio.is_idle():
+            raise OSError("radio idle")
+        return self.radio.poll_recv()
+
     async def send(self, packet, at_ms=None):
-        """Transmit now or at monotonic `at_ms`; returns the monotonic end. Raises ChipError, BusError.
+        """Transmit now or at monotonic `at_ms`; returns the monotonic end. Raises ChipError, BusError, as
+        every use of the radio: its task then starts again.
 
         Not to be cancelled: a cancelled send would leave the chip transmitting.
         """

@@ -53,7 +53,7 @@ class Node:
             longest = _ROUND_MS if self.uplink.ready() else _ASK_MS
             await modem.wait(min(wait, longest) if wait > 0 else longest)
             if self.listen:
-                self._downlink(modem.radio.poll_recv())
+                self._downlink(modem.heard())
 
     async def _send(self, port, body, seq):
         modem = self.modem

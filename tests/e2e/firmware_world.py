@@ -159,10 +159,12 @@ class Store(threading.Thread):
                     connection.sendall(said)
 
     def close(self) -> None:
-        self._socket.close()
-        for connection in self._open:
+        # Closing alone would leave a thread that waits for connections with the next one.
+        for connection in (self._socket, *self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        self.join()
+        self._socket.close()
 
     def numbers(self) -> list[int]:
         return [r[3] for r in self.records]

@@ -56,9 +56,9 @@ def test_a_store_that_talks_nonsense_breaks_off_or_says_nothing(tmp_path: Path) 
         "close",
         None,
         lambda record: answer([*record[:3], record[3] + 1, *record[4:]]),
-        lambda record: answer(record) + answer(record),  # the second is nobody's
-        lambda record: answer(record, [record[12][2], 0xFFFF, 12, b"stranger", 0]),
         lambda record: answer(record)[:-1],
+        lambda record: answer(record, [record[12][2], 0xFFFF, 12, b"stranger", 0]),
+        lambda record: answer(record) + answer(record),  # the second is nobody's
     ]
 
     def serve(n: int, record: list[Any]) -> Any:

@@ -5,6 +5,7 @@ What the board says after a recovery is checked with keys derived here from the 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def assert_chain(frames: list[tuple[int, int, bytes]], maker: synth.Device) -> N
             assert cbor2.loads(payload) == [n, h[:16]]
             h, n, checkpoints = h[:16], 0, checkpoints + 1
         else:
-            h = synth.hashlib.sha256(h + maker.leaf(0 if port == 10 else 3, seq, payload)).digest()
+            h = hashlib.sha256(h + maker.leaf(0 if port == 10 else 3, seq, payload)).digest()
             n += 1
     assert checkpoints
 

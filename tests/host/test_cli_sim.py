@@ -45,7 +45,7 @@ def test_a_run_over_the_socket_says_what_it_left(capsys: pytest.CaptureFixture[s
     captured = capsys.readouterr()
     assert captured.out.startswith("0.3 h, ")
     assert captured.out.endswith("a/capture.pcap\n")
-    assert captured.err == ""
+    assert captured.err == "to see every row: lanterne decode a/capture.pcap --keys a/keys.json\n"
     assert Path("a/readings.db").is_file()
 
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cbor2
@@ -92,18 +91,18 @@ def test_an_interrupt_in_the_middle_of_a_long_decode(tmp_path: Path) -> None:
     frames = [os.urandom(40) for _ in range(20_000)]
     synth.capture(tmp_path / "c.pcap", frames)
     (tmp_path / "o.csv").write_text("of before")
+    os.mkfifo(tmp_path / "pipe")
     process = subprocess.Popen(
-        [*COMMAND.split(), "decode", "c.pcap", "-", "-o", "o.csv"],
-        stdin=subprocess.PIPE,
+        [*COMMAND.split(), "decode", "c.pcap", "pipe", "-o", "o.csv"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(1)  # it waits for standard input, with the first file read
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    with (tmp_path / "pipe").open("wb"):  # which opens when the other end does, with the first file read
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (output.INTERRUPTED, "", "lanterne: interrupted\n")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["c.pcap", "o.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c.pcap", "o.csv", "pipe"]
     assert (tmp_path / "o.csv").read_text() == "of before"
 
 

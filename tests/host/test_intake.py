@@ -401,10 +401,10 @@ def test_a_store_that_refuses_is_told_and_tried_again(
     put = Store.put
     full = True
 
-    def refuse(*args: Any) -> None:
+    def refuse(*args: Any) -> list[Any]:
         if full:
             raise StoreError("cannot write it: the disk is full")
-        put(*args)
+        return put(*args)
 
     monkeypatch.setattr(Store, "put", refuse)
     told: list[str] = []

@@ -175,6 +175,9 @@ class Radio:
             self._rx = False
             self._wake.set()
 
+    def is_idle(self):
+        return not self._rx
+
     def poll_recv(self):
         return self._heard.pop(0) if self._heard else self._rx
 

@@ -209,6 +209,20 @@ def test_a_dead_radio_does_not_starve_the_watchdog():
     assert site.seqs() == [1]
 
 
+def test_a_radio_that_stopped_receiving_is_opened_again():
+    site = Site(listen=True)
+    site.time.at(120000, site.radio.sleep)
+    site.time.at(125000, site.put)
+    assert raises(OSError, site.run, 700)
+    assert site.time.ms == 125000, "before anything is sent"
+    site.run(700)
+    assert site.opened == 2 and site.seqs() == [1, 2]
+    quiet = Site(listen=True)
+    quiet.time.at(120000, quiet.radio.sleep)
+    assert raises(OSError, quiet.run, 1000)
+    assert quiet.time.ms <= 720000, "noticed at the next look"
+
+
 def test_the_supervisor_hears_every_ten_minutes():
     for listen in (False, True):
         site = Site(listen=listen)

@@ -73,7 +73,9 @@ def hook(name, g=None, lo=None, fr=None, level=0):
     _stack.append(name)
     try:
         m = _import(name, g, lo, fr, level)
-        if fr and fr is not True:
+        # `__import__` with a list of names that are not there is no error, only `from machine import I2S` is:
+        # our own modules, which are loaded in the first way, lie in packages.
+        if fr and fr is not True and (hasattr(m, "__path__") or "." not in name):
             # `from package import module`: left alone, the interpreter would load it without coming here.
             for f in fr:
                 if f != "*" and not hasattr(m, f):
