@@ -5,11 +5,12 @@ Only this module, the kinds and `board` wire things together.
 
 import asyncio
 import gc
+import sys
 import time
 
 from firmware import board as boards
 from firmware.clock import EPOCH_GPS, Clock
-from firmware.config import GATEWAY, Config, key_record
+from firmware.config import GATEWAY, PROFILES, Config, key_record
 from firmware.protocols.cbor import WireError, decode, encode
 from firmware.protocols.compat import const
 from firmware.storage import TwoCopies
@@ -29,19 +30,43 @@ def main():
     # While modules load, what they leave behind must not lie between them: later there would be room enough
     # and no piece of it long enough (measured: 105 KB free, longest piece 5 KB).
     gc.threshold(_LOADING)
-    asyncio.run(_start())
+    supervisor = asyncio.run(_start())
+    if supervisor:
+        _forget()
+    gc.collect()
+    gc.threshold(-1)
+    asyncio.run(supervisor.watch() if supervisor else _wait())
+
+
+async def _wait():
+    # Keys lost: the lamp is on since boot.py; nothing is sent that could be taken for a reading.
+    print("needs provisioning")
+    while True:
+        await asyncio.sleep_ms(_SILENT_MS)
+
+
+def _forget():
+    # What only the start needs would hold 8 KB of the heap for ever (measured): whoever uses it has gone.
+    for name in ("_start", "_blob", "_node", "_gateway", "_radio", "Config", "key_record"):
+        globals().pop(name, None)
+    for name in ("dimmer", "ranger", "pulses", "supply", "copies"):
+        delattr(boards.Board, name)
+    for name in ("nvs", "store", "watchdog", "rtc_ms"):
+        delattr(boards, name)
+    delattr(sys.modules["firmware"], "config")
+    sys.modules.pop("firmware.config")
 
 
 async def _start():
+    """Start the tasks; returns their supervisor, or None without settings or keys."""
+    # asyncio loads its parts when they are asked for.
+    asyncio.wait_for_ms  # noqa: B018
     nvs = boards.nvs()
     store = boards.store()
     cfg_copies, cfg_blob, new = _blob(nvs, "cfg", store, _CFG_SIZE)
     key_copies, key_blob, new_key = _blob(nvs, "key", store, _KEY_SIZE)
     if cfg_blob is None or key_blob is None:
-        # Keys lost: the lamp is on since boot.py; nothing is sent that could be taken for a reading.
-        print("needs provisioning")
-        while True:
-            await asyncio.sleep_ms(_SILENT_MS)
+        return None
     cfg = Config(cfg_blob)
     board = boards.Board(cfg.board, nvs, store, cfg.owner())
     clock = Clock(time.ticks_ms, time.ticks_diff)
@@ -62,9 +87,7 @@ async def _start():
         key_copies.write(key_blob)
     if new:
         cfg_copies.write(cfg_blob)
-    gc.collect()
-    gc.threshold(-1)
-    await supervisor.watch()
+    return supervisor
 
 
 def _blob(nvs, name, store, size):
@@ -110,17 +133,22 @@ def _gateway(cfg, board, clock, supervisor, wake, new):
     copies.write(encode(boot))
     if not copies.sound:
         boot = unknown
-    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, True)), wake, clock, cfg.sf, 9, 255)
+    settings = _radio(cfg, True)
+    modem = Modem(lambda: board.radio(wake.set, settings), wake, clock, cfg.sf, 9, 255)
     role = Gateway(cfg, modem, open_sink(cfg.sink), boot)
     supervisor.spawn("radio", lambda: role.run(lambda: supervisor.alive("radio")), _SILENT_MS)
     supervisor.spawn("forward", role.forward)
     print("gateway", boot)
 
 
-def _node(cfg, record, board, clock, supervisor, wake, settings):
-    # Loaded first: every node signs checkpoints, and later no piece of heap may be long enough for its code.
-    import firmware.protocols.ed25519  # noqa: F401
+def _node(cfg, record, board, clock, supervisor, wake, saved):
+    # Loaded first: every node signs checkpoints and has a radio, and later no piece of heap may be long
+    # enough for their code.
+    import firmware.drivers.sx126x
+    import firmware.protocols.ed25519
 
+    if cfg.profile == PROFILES[3]:
+        import firmware.protocols.ccm  # noqa: F401
     # Before a number is taken: settings that no board can follow must not use up numbers and flash.
     kind = __import__("firmware.kinds." + _KINDS[cfg.kind], None, None, ("Kind",)).Kind
     from firmware.counters import Counters, Recover
@@ -134,7 +162,7 @@ def _node(cfg, record, board, clock, supervisor, wake, settings):
     from firmware.roles.uplink import Uplink, start_head
     from firmware.storage import FrameRing
 
-    new, cfg_copies, cfg_blob = settings
+    new, cfg_copies, cfg_blob = saved
     if new:
         from firmware.takeover import drop_rings
 
@@ -148,7 +176,8 @@ def _node(cfg, record, board, clock, supervisor, wake, settings):
     recover = Recover(sealer, opener, boards.random)
     # 7 bytes of link header.
     longest = max_payload(cfg.sf) + 7
-    modem = Modem(lambda: board.radio(wake.set, _radio(cfg, False)), wake, clock, cfg.sf, 99, longest)
+    settings = _radio(cfg, False)
+    modem = Modem(lambda: board.radio(wake.set, settings), wake, clock, cfg.sf, 99, longest)
     uplink = Uplink(sealer, counters, ring, clock, cfg.sf, recover=recover)
     report = Report(cfg, uplink, clock, wake)
     furniture = kind(board, cfg, clock, report)
@@ -164,6 +193,7 @@ def _node(cfg, record, board, clock, supervisor, wake, settings):
 
     commands = Commands(opener, counters, uplink, clock, furniture.execute, kind.OPS, cfg.commanders, renew)
     node = Node(cfg, modem, uplink, commands, record["keys"]["link"], kind.LISTEN)
+    protection = cfg.protection
 
     async def greet():
         # 200 boards of a feeder start in one second: hello is spread over five minutes (TRUST 4), of which
@@ -171,7 +201,7 @@ def _node(cfg, record, board, clock, supervisor, wake, settings):
         quiet = modem.free_ms - clock.now_ms()
         spread = boards.random(2)
         await asyncio.sleep_ms(quiet + ((spread[0] << 8 | spread[1]) * (300000 - quiet) >> 16))
-        uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), cfg.protection)
+        uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection)
         report.open()
 
     supervisor.spawn("radio", lambda: node.run(lambda: supervisor.alive("radio")), _SILENT_MS)

@@ -7,7 +7,7 @@ from binascii import crc32
 
 from firmware.protocols import cbor
 from firmware.protocols.cbor import WireError
-from firmware.protocols.keys import LABELS, derive, purposes
+from firmware.protocols.keys import derive, purposes
 
 PROFILES = ("", "sign1", "mac0", "encrypt0")
 NODE = 0
@@ -96,16 +96,19 @@ class Config:
 
 
 def key_record(cfg, blob):
-    """The key record of TRUST 13 with every derived key, from the secret map. WireError("config", key)."""
+    """The key record of TRUST 13 with the derived keys that its purposes use, from the secret map.
+    WireError("config", key)."""
     found = cbor.decode(blob)
     if not isinstance(found, dict):
         raise WireError("config", 0)
     k_dev = _blob(found.get(1), 1, 32)
     seed = _blob(found.get(2), 2, 32)
     public = _blob(found.get(3), 3, 32)
+    rows = purposes(cfg.profile)
     keys = {"sign": seed}
-    for label in LABELS:
-        keys[label] = derive(k_dev, cfg.tenant, label, cfg.device, cfg.epoch)
+    for label in ["leaf", "link"] + [row["key"] for row in rows.values()]:
+        if label not in keys:
+            keys[label] = derive(k_dev, cfg.tenant, label, cfg.device, cfg.epoch)
     return {
         "tenant": cfg.tenant,
         "device": cfg.device,
@@ -113,5 +116,5 @@ def key_record(cfg, blob):
         "profile": cfg.profile,
         "public_key": public,
         "keys": keys,
-        "purposes": purposes(cfg.profile),
+        "purposes": rows,
     }

@@ -51,18 +51,18 @@ class TwoCopies:
         self._generation = 0
         self.sound = 0  # NVS | FILE: which held the newest at the last read or write
 
-    def nvs_raw(self):
-        """What NVS holds, sound or not, or None."""
-        buf = bytearray(self._size)
+    def nvs_raw(self, size=0):
+        """What NVS holds, sound or not, or None; also where it is longer than `size`."""
+        buf = bytearray(size or self._size)
         try:
             return bytes(buf[: self._nvs.get_blob(self._key, buf)])
         except OSError:
             return None
 
-    def _file_raw(self, suffix):
+    def _file_raw(self, suffix, size=0):
         try:
             with open(self._path + suffix, "rb") as f:
-                return f.read(self._size + 1)
+                return f.read((size or self._size) + 1)
         except OSError:
             return None
 
@@ -100,7 +100,8 @@ class TwoCopies:
                 f.write(raw)
         except OSError:
             pass
-        self.sound = (NVS if self.nvs_raw() == raw else 0) | (FILE if self._file_raw(suffix) == raw else 0)
+        held = self.nvs_raw(len(raw)) == raw
+        self.sound = (NVS if held else 0) | (FILE if self._file_raw(suffix, len(raw)) == raw else 0)
         return self.sound == NVS | FILE
 
 

@@ -53,7 +53,8 @@ def _refused(console: Console, found: Result, report: Report) -> int:
         table.add_row(who, done.get(row.frame, "nothing"), row.reason, row.frame)
     console.print(table)
     for reason in sorted({r.reason for r in rows}):
-        console.print(f"  {reason}: {TEXTS[reason][0]}", markup=False)
+        # A terminal breaks lines between words; a file keeps them whole.
+        console.print(f"  {reason}: {TEXTS[reason][0]}", markup=False, soft_wrap=not console.is_terminal)
     return len(rows)
 
 
@@ -91,6 +92,7 @@ def main(arguments: list[str]) -> int:
             + ", ".join(f"{n} {state}" for state, n in states.items())
             + f". Water: {run.water}.",
             markup=False,
+            soft_wrap=not console.is_terminal,
         )
         same, refused = _replay(console, out, run.rows)
     except ToolError as e:

@@ -23,7 +23,10 @@ class Node:
     """listen: receive whenever not sending (mains), else only one window after each uplink (battery)."""
 
     def __init__(self, cfg, modem, uplink, commands, k_link, listen):
-        self.cfg = cfg
+        # Not `cfg` itself, which is large and needed at the start only.
+        self.tag = cfg.tag
+        self.address = cfg.address
+        self.window_ms = _GUARD_MS + _LATE_MS + (_HEAD << cfg.sf) // 125
         self.modem = modem
         self.uplink = uplink
         self.commands = commands
@@ -57,8 +60,7 @@ class Node:
 
     async def _send(self, port, body, seq):
         modem = self.modem
-        cfg = self.cfg
-        end_ms = await modem.send(link.pack_up(port, cfg.tag, cfg.address, seq & 0xFFFF, body))
+        end_ms = await modem.send(link.pack_up(port, self.tag, self.address, seq & 0xFFFF, body))
         self.uplink.sent(seq, end_ms)
         if self.listen:
             return
@@ -66,12 +68,11 @@ class Node:
         if wait > 0:
             await asyncio.sleep_ms(wait)
         radio = modem.radio
-        window = _GUARD_MS + _LATE_MS + (_HEAD << cfg.sf) // 125
-        radio.start_recv(timeout_ms=window)
+        radio.start_recv(timeout_ms=self.window_ms)
         got = True
         while got is True:
             # A queued frame wakes this wait too; the driver ends the window by its own deadline.
-            await modem.wait(window)
+            await modem.wait(self.window_ms)
             got = radio.poll_recv()
         radio.sleep()
         self._downlink(got)
@@ -80,10 +81,9 @@ class Node:
         """A received packet: what is not ours is dropped, what is forged or malformed is counted."""
         if packet is True or not packet:
             return
-        cfg = self.cfg
         try:
             down, port, tag, address, _, body = link.parse(packet)
-            if not down or tag != cfg.tag or address != cfg.address:
+            if not down or tag != self.tag or address != self.address:
                 return
             if not link.check_down(packet, self.k_link):
                 raise WireError("link_mac")

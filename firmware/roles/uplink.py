@@ -60,6 +60,9 @@ class Uplink:
         # unsigned counts as overdue.
         self._sealed_at = -_SLOW_MS if self._n else 0
         self.radio(sf, room)
+        # Now, while the heap is in one piece: what the first frames would load.
+        message(1)
+        self._price_us()
 
     def radio(self, sf, room=0):
         """The spreading factor in use and the largest payload of the carrier, 0 for the usual one."""

@@ -19,6 +19,7 @@ import pytest
 from host_tools import cli, output
 from host_tools.commands.capture import address
 from host_tools.errors import UsageError
+from host_tools.store import Store
 from tests.host.synth import Device, capture, det, keyring
 
 pytestmark = pytest.mark.usefixtures("quiet_place")
@@ -94,17 +95,24 @@ def test_an_interrupt_ends_a_capture_and_loses_nothing(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.parametrize("more", [[], ["--keys", "k.json", "--store", "s.db"]], ids=["plain", "with a store"])
 def test_a_killed_capture_has_kept_what_was_answered(
-    lamp: Device, capsys: pytest.CaptureFixture[str]
+    lamp: Device, more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listening = Listening("-o", "c.pcap")
+    listening = Listening("-o", "c.pcap", *more)
     listening.send(*(record(n, lamp.send()) for n in range(1, 4)))
+    # Nobody else writes there meanwhile, and it is no obstacle once the program is gone.
+    assert cli.run(["capture", "tcp:127.0.0.1:0", "-o", "c.pcap", "--append", "--seconds", "0.1"]) == 5
+    assert capsys.readouterr().err.startswith("lanterne: c.pcap is in use by another program")
     listening.end(signal.SIGKILL)
     assert len(rows(capsys, "c.pcap")) == 3
-    again = Listening("-o", "c.pcap", "--append")
+    again = Listening("-o", "c.pcap", "--append", *more)
     again.send(record(4, lamp.send()))
     again.end()
     assert [r["seq"] for r in rows(capsys, "c.pcap")] == [1, 2, 3, 4]
+    if more:
+        with Store("s.db", readonly=True) as store:
+            assert [s[2:] for s in store.states()] == [(n, "lamp", "signed") for n in (1, 2, 3, 4)]
 
 
 def test_a_capture_is_not_overwritten(lamp: Device, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -71,6 +72,28 @@ def test_what_cannot_be_run_is_told(
     assert word in capsys.readouterr().err
     assert Path("full/thesis.txt").read_text() == "mine"
     assert not Path("a").exists()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_that_fills_fits_its_terminal(width: int, sample: Path) -> None:
+    """Who, when, what and how far it is to be trusted are never cut; the tally has a line of its own."""
+    from rich.console import Console
+
+    from host_tools.decode import decode
+    from host_tools.live import LiveTable
+
+    rows = [r for r in decode([sample / "capture.pcap"], [sample / "reader.json"]).rows if not r.reason]
+    console = Console(width=width, force_terminal=True, record=True, file=io.StringIO())
+    table = LiveTable("A night", console)
+    for row in rows[:12]:
+        table.row(row)
+    table.progress(3600, 7200)
+    console.print(table._draw())
+    shown = [line.rstrip() for line in console.export_text().splitlines()]
+    assert max(map(len, shown)) <= width
+    cells = [[c.strip() for c in line.split("│")[1:-1]] for line in shown if "│" in line]
+    assert [c[1:4] for c in cells] == [[r.name, r.type, r.state] for r in rows[:12]]
+    assert any(line.startswith("1.0 h of 2 h   ") and "signed" in line for line in shown)
 
 
 def test_a_dry_run_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:

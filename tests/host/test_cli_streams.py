@@ -60,6 +60,24 @@ def test_standard_streams_that_refuse(files: str, streams: str, code: int, said:
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    ("streams", "code", "said"),
+    [
+        ("> /dev/full", output.STORE_REFUSED, "lanterne: standard output: the disk is full\n"),
+        (">&-", output.STORE_REFUSED, "lanterne: standard output is closed\n"),
+        ("| true; exit ${PIPESTATUS[0]}", output.DONE, ""),
+    ],
+)
+def test_the_demonstration_ends_like_every_command(streams: str, code: int, said: str) -> None:
+    program = (
+        "import sys; from host_tools import cli, demo; demo.main = lambda a: print('x' * 99_999) or 0;"
+        "cli.ready_streams(); sys.exit(demo.run([]))"
+    )
+    done = shell(f'{sys.executable} -c "{program}" {streams}')
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 @pytest.mark.parametrize("streams", ["2>&-", "2> /dev/full", "2>&1 >/dev/null | true; exit ${PIPESTATUS[0]}"])
 def test_the_exit_code_tells_where_nobody_can_be_told(streams: str) -> None:
     done = shell(f"{COMMAND} decode none.pcap {streams}")

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import names as benchmarks
+from host_tools import sim
 from host_tools.commands import tree
+from hw.virtual.world import STAND_IN_KB
 from tests.conftest import ROOT
 
 _OUTSIDE = {"build", "dist", "demo-out", "node_modules"}
@@ -215,6 +217,12 @@ def test_the_commands_of_the_readme_run_as_they_stand_there(clone: Path) -> None
 
 def test_what_is_planned_is_not_there() -> None:
     assert [path for path in _PLANNED if (ROOT / path).exists()] == []
+
+
+def test_figures_that_are_constants_of_the_code_agree_with_it() -> None:
+    page = (ROOT / "docs/decisions/0008-heap-allowance-for-the-stand-ins.md").read_text()
+    assert f"what the stand-ins hold: {STAND_IN_KB} KB" in page
+    assert f"a heap of {sim.NODE_HEAP_KB} KB" in page
 
 
 def test_the_pictures_are_there_and_fetch_nothing() -> None:

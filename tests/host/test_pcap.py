@@ -188,10 +188,66 @@ def test_append_goes_on_after_a_torn_record(tmp_path: Path) -> None:
         writer.write(Frame(FRAMES[2], 6))
     assert path.read_bytes()[: len(whole)] == whole
     assert frames_in(path) == FRAMES[1:3]
+    # Not even what was torn is thrown away.
+    assert (tmp_path / "c.pcap.cut").read_bytes() == b"torn record"
     (tmp_path / "other").write_bytes(b"something of somebody else")
     with pytest.raises(InputError):
         CaptureWriter(tmp_path / "other", append=True)
     assert (tmp_path / "other").read_bytes() == b"something of somebody else"
+
+
+def test_append_never_cuts_off_true_frames(tmp_path: Path) -> None:
+    """A broken length in the middle makes the rest unreadable; it is no torn end."""
+    path = tmp_path / "c.pcap"
+    with CaptureWriter(path) as writer:
+        for n in range(3000):
+            writer.write(Frame(FRAMES[1], n + 1))
+    broken = bytearray(path.read_bytes())
+    broken[24 + 5 * (16 + 15 + len(FRAMES[1])) + 11] = 0x40
+    path.write_bytes(broken)
+    with pytest.raises(InputError, match="damaged in the middle"):
+        CaptureWriter(path, append=True)
+    assert path.read_bytes() == broken
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pcap"]
+
+
+def test_append_goes_on_over_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "c.pcap"
+    with CaptureWriter(path) as writer:
+        writer.write(Frame(FRAMES[1], 5))
+    with path.open("r+b") as f:
+        f.truncate(1 << 20)
+    with CaptureWriter(path, append=True) as writer:
+        writer.write(Frame(FRAMES[2], 6))
+    notes: list[str] = []
+    assert frames_in(path, notes) == FRAMES[1:3] and notes == []
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pcap"]
+
+
+def test_a_second_writer_is_refused_before_anything_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "c.pcap"
+    with CaptureWriter(path) as writer:
+        writer.write(Frame(FRAMES[1], 5))
+        there = path.read_bytes()
+        for append in (True, False):
+            with pytest.raises(StoreError, match="in use by another program"):
+                CaptureWriter(path, append=append)
+            assert path.read_bytes() == there
+        writer.write(Frame(FRAMES[2], 6))
+    assert frames_in(path) == FRAMES[1:3]
+
+
+def test_a_pipe_can_be_written(tmp_path: Path) -> None:
+    """Wireshark reads a live capture from one; it can neither be locked nor cut nor synced."""
+    os.mkfifo(tmp_path / "pipe")
+    read = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with CaptureWriter(tmp_path / "pipe") as writer:
+        writer.write(Frame(FRAMES[1], 5))
+        writer.sync()
+        data = os.read(read, 65536)
+    os.close(read)
+    (tmp_path / "c.pcap").write_bytes(data)
+    assert frames_in(tmp_path / "c.pcap") == FRAMES[1:2]
 
 
 def test_a_full_device_is_one_line() -> None:

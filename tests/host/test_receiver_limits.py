@@ -24,7 +24,7 @@ from tests.host import synth
 from tests.host.synth import Device
 from tests.host.test_receiver import framed, lines, ring
 
-# Combinations for each fragment in the tests of order: as many as the receiver's own take minutes.
+# Combinations for each fragment in the tests of order: with the receiver's own number they take long.
 FEW = 16
 
 

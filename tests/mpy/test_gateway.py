@@ -142,6 +142,16 @@ def test_a_sink_that_is_down_for_an_hour():
     assert site.numbers(site.sink.stored) == [1, 2, 3]
 
 
+def test_waits_begin_anew_after_a_delivery():
+    site = Site()
+    site.fill(2)
+    good = site.sink.script[0]
+    site.sink.script = ["down", "down", "down", good, "down", good]
+    site.forward(site.time.ms + 20000)
+    waits = [b[0] - a[0] for a, b in zip(site.sink.took, site.sink.took[1:])]
+    assert waits == [1000, 2000, 4000, 0, 1000]
+
+
 def test_a_record_that_was_dropped_while_it_was_under_way_is_not_counted_as_lost():
     site = Site()
     site.fill(64)

@@ -119,10 +119,11 @@ def test_the_floor_holds_for_every_source():
     assert site.level() == 30
     site.run(4 * 3600000 + 60000)
     assert site.level() == 30, "the dimmed span too"
-    assert site.kind.execute(IDENTIFY, [10]) is None
-    seen = len(site.out.set_)
-    site.run(site.time.ms + 9000)
-    assert min([p for _, p in site.out.set_[seen:]]) >= 300
+    bright = Site({1: 100, 5: 70})
+    bright.run(1000)
+    assert bright.kind.execute(IDENTIFY, [10]) is None
+    bright.run(9000)
+    assert min([p for _, p in bright.out.set_]) == 700, "identify as well"
 
 
 def test_settings_out_of_range_are_full_light():

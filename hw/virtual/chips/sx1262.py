@@ -11,7 +11,8 @@ RTC wake-up from sleep, CAD with LBT exit, PA ramp in the envelope, temperature,
 mean per mode. Undocumented and assumed: commands that change no mode hold BUSY for 10 us; a header error
 or a too long packet ends a single reception and goes to standby (as Semtech's driver expects); with an
 implicit header the RX timer runs on until the packet ends; the command status stays until the next change of
-mode; a CAD lasts half a symbol longer than its symbols.
+mode; a CAD lasts half a symbol longer than its symbols; a start of the oscillator that fails holds BUSY for
+10 ms where no delay is set.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ _peak = 0
 _count = 0
 _stack = []
 # Old names that 1.21 and later still take for built-in modules: else they would lead past the stand-ins.
-_U = ("asyncio", "machine", "os", "select", "socket", "ssl", "time")
+_U = " uasyncio umachine uos uselect usocket ussl utime "
 
 
 def turn(t=1):
@@ -61,7 +61,7 @@ def hook(name, g=None, lo=None, fr=None, level=0):
             p = p.rpartition(".")[0]
         name = p + "." + name if name else p
         level = 0
-    if name[:1] == "u" and name[1:] in _U:
+    if " " + name + " " in _U:
         name = name[1:]
     p = name.rpartition(".")[0]
     if p and p not in sys.modules and not level:

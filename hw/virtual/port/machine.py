@@ -13,10 +13,6 @@ class Pin:
     PULL_UP = 2
     IRQ_RISING = 1
     IRQ_FALLING = 2
-    DRIVE_0 = 0
-    DRIVE_1 = 1
-    DRIVE_2 = 2
-    DRIVE_3 = 3
 
     def __new__(cls, n, *a, **k):
         p = n if isinstance(n, Pin) else _pin.get(n)
