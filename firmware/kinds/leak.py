@@ -47,9 +47,24 @@ class Kind:
         self._report = report
         # Sent this long after the hour is closed: always the same, so it tells nothing.
         self._phase_ms = cfg.phase_ms(_SPREAD_MS)
+        report.shorten = self._shorten
 
     def execute(self, op, args):
         return "op_refused"
+
+    def _shorten(self):
+        # The fixed length of a slow cell does not hold all: first the older hours, which were sent before, then
+        # the supply, then the flow, which two readings' index tells as well.
+        values = self._report.values
+        hours = values[_HOURLY]
+        if hours:
+            values[_HOURLY] = hours[:-1] or None
+            return True
+        for key in (_SUPPLY, _FLOW):
+            if values[key] is not None:
+                values[key] = None
+                return True
+        return False
 
     def _index(self):
         # The field table ends at 2^30 - 1, and so does no meter's register.

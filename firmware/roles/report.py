@@ -26,6 +26,8 @@ class Report:
         self._is_open = False
         self._held = False
         self.lost = 0  # readings that could not be stored
+        # A kind's own: leaves out the least of `values` for a carrier that is too short; false when all is needed.
+        self.shorten = None
 
     def open(self):
         """After hello. A reading of before goes out now: the next one may be a day away."""
@@ -38,7 +40,8 @@ class Report:
     def send(self, alarm=False):
         """Seal and queue the present `values`; false when nothing could be kept.
 
-        Field errors are the kind's own (a value out of the field table's range) and are raised.
+        Field errors are the kind's own (a value out of the field table's range) and are raised, as is too_long
+        when `shorten` has nothing left.
         """
         if not self._is_open:
             self._held = True
@@ -51,7 +54,14 @@ class Report:
             quality = 0
         values[_TIME] = at if quality > 1 else None
         values[_TIME_UNCONFIRMED] = at if quality == 1 else None
-        end = encode_into(self._buf, 0, self._message, values, self._clear, self._uplink.payload_room())
+        end = 0
+        while not end:
+            try:
+                room = self._uplink.payload_room()
+                end = encode_into(self._buf, 0, self._message, values, self._clear, room)
+            except WireError as e:
+                if e.args[0] != "too_long" or not self.shorten or not self.shorten():
+                    raise
         try:
             self._uplink.put(bytes(self._view[:end]), 0, alarm)
         except WireError as e:

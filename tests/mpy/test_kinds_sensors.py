@@ -236,6 +236,25 @@ def test_leak_is_told_at_once_when_it_is_detected():
     assert states[24] == (DETECTED, False)
 
 
+def test_leak_sends_fewer_hours_where_they_do_not_fit():
+    site = a_leak(per_hour(36))
+    site.run(4 * HOUR + 1)
+    seen = []
+    while site.report.shorten():
+        values = site.report.values
+        seen.append((values[6], values[2], values[5], values[4]))
+    assert seen == [
+        ([36, 36, 36], 3900, 360, 1144),
+        ([36, 36], 3900, 360, 1144),
+        ([36], 3900, 360, 1144),
+        (None, 3900, 360, 1144),
+        (None, None, 360, 1144),
+        (None, None, None, 1144),
+    ]
+    site.run(5 * HOUR + 1)
+    assert site.report.values[6] == [36] * 4
+
+
 def test_leak_index_survives_a_power_cut_at_any_moment():
     for cut_ms in (1, 59999, 1000000, HOUR - 1, HOUR + 1, HOUR + 599000, 5 * HOUR // 2):
         kept = {}

@@ -140,3 +140,37 @@ def test_class_1_leaves_in_encrypted_frames_only_and_in_one_length():
             site.report.send()
         assert {len(p[0]) for p in site.uplink.put_} == {length}
     assert cose.MAX_FRAME == 255
+
+
+def test_a_kind_leaves_out_what_a_slow_carrier_has_no_room_for():
+    site = Site(4, "encrypt0", 26)
+    hourly = index(4, "hourly")
+    asked = []
+
+    def shorten():
+        hours = site.report.values[hourly]
+        asked.append(hours)
+        if not hours:
+            return False
+        site.report.values[hourly] = hours[:-1] or None
+        return True
+
+    site.set(4, index=1073741823, flow=1000000, hourly=[100000, 100000, 100000, 100000], leak_state=2)
+    site.set(4, supply=3900)
+    site.report.shorten = shorten
+    site.report.send()
+    site.report.open()
+    assert len(asked) == 4 and len(site.uplink.put_[0][0]) == 26
+    assert site.sent()[0][1] == {"index": 1073741823, "flow": 1000000, "leak_state": 2, "supply": 3900}
+    site.set(4, index=123456, flow=180, hourly=[18, 6, 7, 8])
+    site.report.send()
+    assert len(site.uplink.put_[1][0]) == 26
+    assert site.sent()[1][1]["hourly"] == [18, 6, 7, 8] and len(asked) == 4, "a household's fit"
+    room = site.uplink.room
+    site.uplink.room = 25
+    error = raises(WireError, site.report.send)
+    assert error.args == ("too_long",) and asked[-1] is None
+    site.uplink.room = room
+    site.report.shorten = None
+    site.set(4, hourly=[100000] * 4)
+    assert raises(WireError, site.report.send).args == ("too_long",)
