@@ -191,7 +191,7 @@ def ending(error: BaseException, as_json: bool = False, debug: bool = False) -> 
         return error.code if isinstance(error.code, int) else output.DEFECT
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has seen enough (`| head`).
-        _let_go()
+        output.let_go()
         return output.DONE
     code, message, hint = describe(error)
     try:
@@ -208,24 +208,10 @@ def ending(error: BaseException, as_json: bool = False, debug: bool = False) -> 
         sys.stderr.flush()
     except OSError:
         # Nobody can be told; the exit code still tells.
-        _let_go()
+        output.let_go()
     if isinstance(error, OSError):
-        _let_go()
+        output.let_go()
     return code
-
-
-def _let_go() -> None:
-    """Standard streams that refuse lead nowhere from here: the interpreter flushes them once more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            try:
-                os.dup2(nowhere, stream.fileno())
-            except (OSError, ValueError):
-                continue
-    os.close(nowhere)
 
 
 def describe(error: BaseException) -> tuple[int, str, str]:

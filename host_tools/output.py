@@ -6,7 +6,6 @@ column names and identifiers are never translated; sentences for people are.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -140,10 +139,27 @@ def table_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Ite
         yield "  ".join(cells).rstrip()
 
 
+def let_go() -> None:
+    """Standard streams that refuse lead nowhere from here: the interpreter flushes them once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            try:
+                os.dup2(nowhere, stream.fileno())
+            except (OSError, ValueError):
+                continue
+    os.close(nowhere)
+
+
 def _tell(text: str) -> None:
-    """A remark; one that cannot be shown changes no result."""
-    with contextlib.suppress(OSError):
+    """A remark, after the results of before; one that cannot be shown changes no result."""
+    sys.stdout.flush()
+    try:
         print(text, end="", file=sys.stderr, flush=True)
+    except OSError:
+        let_go()
 
 
 class Output:

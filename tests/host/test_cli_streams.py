@@ -53,8 +53,11 @@ def shell(line: str, **env: str) -> subprocess.CompletedProcess[str]:
         ("<&-", output.DONE, None),
     ],
 )
-def test_standard_streams_that_refuse(files: str, streams: str, code: int, said: str | None) -> None:
-    done = shell(f"{COMMAND} decode {files} {streams}")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_streams_that_refuse(
+    files: str, streams: str, code: int, said: str | None, unbuffered: str
+) -> None:
+    done = shell(f"{COMMAND} decode {files} {streams}", PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == code, done.stderr
     assert said is None or done.stderr == said
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
