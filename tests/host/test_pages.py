@@ -225,6 +225,14 @@ def test_figures_that_are_constants_of_the_code_agree_with_it() -> None:
     assert f"a heap of {sim.NODE_HEAP_KB} KB" in page
 
 
+def test_no_page_has_a_gap_left_to_be_filled() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("hw/**/*.md")]
+    gaps = [
+        (p.name, g) for p in pages for g in re.findall(r"@[A-Z_]+@|\bTODO\b|\bTBD\b|\bXXX\b", p.read_text())
+    ]
+    assert gaps == []
+
+
 def test_the_pictures_are_there_and_fetch_nothing() -> None:
     for name in ("night.svg", "result.svg"):
         text = (ROOT / "docs/pictures" / name).read_text()
