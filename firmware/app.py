@@ -49,12 +49,16 @@ def _forget():
     # What only the start needs would hold 8 KB of the heap for ever (measured): whoever uses it has gone.
     for name in ("_start", "_blob", "_node", "_gateway", "_radio", "Config", "key_record"):
         globals().pop(name, None)
-    for name in ("dimmer", "ranger", "pulses", "supply", "copies"):
+    for name in ("part", "copies"):
         delattr(boards.Board, name)
     for name in ("nvs", "store", "watchdog", "rtc_ms"):
         delattr(boards, name)
-    delattr(sys.modules["firmware"], "config")
-    sys.modules.pop("firmware.config")
+    for name in ("config", "parts"):
+        if hasattr(sys.modules["firmware"], name):
+            delattr(sys.modules["firmware"], name)
+    for name in list(sys.modules):
+        if name == "firmware.config" or name.startswith("firmware.parts"):
+            sys.modules.pop(name)
 
 
 async def _start():
@@ -68,7 +72,7 @@ async def _start():
     if cfg_blob is None or key_blob is None:
         return None
     cfg = Config(cfg_blob)
-    board = boards.Board(cfg.board, nvs, store, cfg.owner())
+    board = boards.Board(cfg.board, nvs, store, cfg.owner(), cfg.parts)
     clock = Clock(time.ticks_ms, time.ticks_diff)
     now = boards.rtc_ms()
     if now is not None:

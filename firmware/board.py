@@ -1,7 +1,7 @@
 """The board: the only module that knows the chip's pins and buses. Opens parts; holds no policy.
 
-What a kind asks for is opened once; the pins come from firmware/boards/<name>.py, which is generated from
-hw/boards/<name>.
+What a kind asks for is opened once, by firmware/parts/<part>.py; the pins come from firmware/boards/<name>.py,
+which is generated from hw/boards/<name>.
 """
 
 import os
@@ -12,6 +12,8 @@ import machine
 from machine import SPI, Pin
 
 from firmware.clock import from_platform
+from firmware.drivers.errors import ConfigError
+from firmware.pins import Pins
 from firmware.protocols.compat import const
 from firmware.storage import TwoCopies
 
@@ -78,21 +80,27 @@ reboot = machine.reset
 
 class Board:
     """The parts of one board. `name` is the board's module; ImportError when there is none of that name.
-    `owner` marks what is kept for this device, so that no later one takes it up."""
+    `owner` marks what is kept for this device, so that no later one takes it up. `parts`: role, part, role,
+    part ..."""
 
-    def __init__(self, name, space, path, owner):
+    def __init__(self, name, space, path, owner, parts=()):
         self.pins = __import__("firmware.boards." + name, None, None, ("SPI",))
+        self.use = Pins(self.pins)
+        self._parts = parts
         self.nvs = space
         self.path = path
         self.owner = owner
 
     def radio(self, wake, settings):
-        """The modem, reset and configured; its interrupt sets the flag `wake`."""
+        """The modem, reset and configured; its interrupt sets the flag `wake`. ConfigError for a board whose
+        radio is no SX1262."""
         from firmware.drivers.sx126x import SX1262
 
         p = self.pins
         bus, sck, mosi, miso = p.SPI
         cs, busy, dio1, reset = p.RADIO
+        if busy < 0:
+            raise ConfigError("radio", "no_driver", cs)
         spi = SPI(bus, 8000000, sck=Pin(sck), mosi=Pin(mosi), miso=Pin(miso))
         radio = SX1262(
             spi,
@@ -107,41 +115,17 @@ class Board:
         radio.set_irq_callback(wake)
         return radio
 
-    def dimmer(self):
-        """The 0-10 V output; at full light, as the pin's hardware default."""
-        from machine import PWM
+    def part(self, role, usual=""):
+        """Open what does `role` here: the part that the settings name, else `usual`; None for "none".
 
-        from firmware.drivers.dimmer_pwm import DimmerPWM
-
-        pin, full = self.pins.DIM
-        return DimmerPWM(PWM(Pin(pin), freq=1000, duty_u16=65535 if full else 0), full)
-
-    def ranger(self):
-        """The ultrasonic sensor, on the board's switched rail; `start` switches it on, `stop` off."""
-        from machine import UART
-
-        from firmware.drivers.a02yyuw import A02YYUW
-
-        bus, tx, rx = self.pins.UART
-        uart = UART(bus, baudrate=9600, tx=tx, rx=rx)
-        pin, on = self.pins.VEXT
-        return A02YYUW(uart, Pin(pin, Pin.OUT, value=not on), on)
-
-    def pulses(self):
-        """The pulse counter."""
-        from firmware.drivers.pulse import PulseCounter
-
-        return PulseCounter(Pin(self.pins.PULSE, Pin.IN, Pin.PULL_UP))
-
-    def supply(self):
-        """The supply voltage."""
-        from machine import ADC
-
-        from firmware.drivers.battery import Supply
-
-        pin, numerator, denominator, switch, on = self.pins.SUPPLY
-        gate = Pin(switch, Pin.OUT, value=not on) if switch >= 0 else None
-        return Supply(ADC(Pin(pin), atten=ADC.ATTN_11DB), numerator, denominator, gate, on)
+        ConfigError(part, reason, pin or unit) when it cannot have what it needs; ImportError for a part that
+        this bundle does not hold.
+        """
+        named = self._parts
+        name = named[named.index(role) + 1] if role in named else usual
+        if not name or name == "none":
+            return None
+        return __import__("firmware.parts." + name, None, None, ("part",)).part(self)
 
     def copies(self, name):
         """A small blob in two copies, for what this device must not lose; `name` of at most 7 characters."""

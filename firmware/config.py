@@ -85,6 +85,10 @@ class Config:
                 raise WireError("config", 15)
             self.routes[(tag, address)] = _blob(k_link, 15, 16)
         self.sink = _typed(found, 16, "")
+        self.parts = _typed(found, 17, [])
+        for name in self.parts:
+            if not isinstance(name, str):
+                raise WireError("config", 17)
 
     def owner(self):
         """Names what belongs to this device alone: a board may have been another one before."""

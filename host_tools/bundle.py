@@ -25,6 +25,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from provisioning import parts
+
 TREE = Path(__file__).resolve().parents[1]
 ARCHITECTURES = ("x64", "x86", "xtensawin")
 SCHEMA = "firmware.protocols.schema"
@@ -113,6 +115,7 @@ def by_name(role: str, kind: str) -> list[str]:
     found = sorted(f"firmware.boards.{p.stem}" for p in (TREE / "firmware/boards").glob("[!_]*.py"))
     if role == "node":
         found += [f"firmware.kinds.{kind}", f"{SCHEMA}.{kind}", *NODE_SCHEMA]
+        found += [f"firmware.parts.{part}" for part in parts.names(kind)]
     return found
 
 

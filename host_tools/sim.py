@@ -188,6 +188,7 @@ class Run:
                 radio=image.Radio(**self.scenario["cell"]),
                 interval_s=b.get("interval_s", 900),
                 extra={names[n]: v for n, v in settings.items()},
+                parts=b.get("parts", {}),
                 sink=sink,
                 routes=[self.routes] if sink else [],
             ),

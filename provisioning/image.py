@@ -6,6 +6,7 @@
           9 board name, text     10 role (0 node, 1 gateway)
          11 {kind-specific integers}                    12 {1: frequency kHz, 2: SF, 3: power dBm}
          13 report interval s    14 protection
+         17 parts: [role, part, role, part ...], where they are not the usual ones (provisioning/parts.py)
          15 routes, gateway only: [[tag, address, link key bstr 16], ...]      16 sink, gateway only: text
     key   1 K_dev bstr 32         2 signing seed bstr 32  3 public key bstr 32
 
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 
 from firmware.protocols.cbor import encode
 from host_tools.errors import UsageError
+from provisioning import parts
 from provisioning.keyring import Keyring
 from provisioning.record import KINDS, PROFILES, KeyRecord
 from provisioning.tenant import Tenant
@@ -49,6 +51,7 @@ class Options:
     interval_s: int = 900
     extra: Mapping[int, int] = field(default_factory=dict)
     commanders: Sequence[int] = (1,)
+    parts: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
     routes: Sequence[Keyring] = ()
 
@@ -120,6 +123,9 @@ def build(tenant: Tenant, name: str, options: Options | None = None) -> Image:
             [r.link_tag, r.link_address, r.keys["link"]] for ring in options.routes for r in ring.records
         ]
         cfg[16] = options.sink
+    chosen = parts.chosen(record.kind, options.parts)
+    if chosen:
+        cfg[17] = chosen
     secrets = tenant.secrets(record)
     key = {1: secrets.k_dev, 2: secrets.seed, 3: secrets.public_key}
     return Image(bytes(encode(cfg)), bytes(encode(key)))

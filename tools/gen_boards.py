@@ -29,10 +29,35 @@ ESP32S3: dict[str, frozenset[int]] = {
     "adc2": frozenset(range(11, 21)),
     "rtc": frozenset(range(22)),
 }
-MCUS = {"esp32s3": ESP32S3}
+#: ESP32 datasheet: 2.2 pins (GPIO6 to 11 and, in the PICO-D4, 16 and 17 are the flash's), 2.4 strapping pins,
+#: 4.1.2 ADC channels; GPIO34 to 39 are inputs without pulls.
+ESP32: dict[str, frozenset[int]] = {
+    "exists": frozenset([*range(6), *range(6, 20), 21, 22, 23, 25, 26, 27, *range(32, 40)]),
+    "strapping": frozenset([0, 2, 5, 12, 15]),
+    "memory": frozenset([*range(6, 12), 16, 17]),
+    "usb": frozenset(),
+    "adc1": frozenset(range(32, 40)),
+    "adc2": frozenset([0, 2, 4, 12, 13, 14, 15, 25, 26, 27]),
+    "rtc": frozenset([0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)]),
+    "input_only": frozenset(range(34, 40)),
+}
+MCUS = {"esp32s3": ESP32S3, "esp32": ESP32}
+
+#: What furniture asks of a board (firmware/parts), and the signals that make it up; a board may lack some.
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "DALI": ("DALI_TX", "DALI_RX"),
+    "ECHO": ("ECHO_TRIGGER", "ECHO"),
+    "METER": ("METER_CF", "METER_CF1", "METER_SEL"),
+    "RS485": ("UART1_TX", "UART1_RX", "RS485_DE"),
+    "ROPE": ("ROPE_A", "ROPE_B", "ANALOG"),
+    "ONEWIRE": ("ONEWIRE",),
+    "ANALOG": ("ANALOG",),
+    "CONTACTS": ("CONTACT1", "CONTACT2", "CONTACT3"),
+    "OUTPUTS": ("OUTPUT1", "OUTPUT2"),
+}
 
 #: A board's own part sits on a strapping pin on purpose; ours may not.
-STRAPPING_ALLOWED = {"BUTTON", "LORA_MISO"}
+STRAPPING_ALLOWED = {"BUTTON", "LORA_MISO", "LORA_SCK", "SD_MOSI", "SD_MISO"}
 
 
 class BoardError(ValueError):
@@ -55,6 +80,25 @@ def read_pins(path: Path) -> dict[str, int]:
     return pins
 
 
+def functions(name: str, pins: dict[str, int], board: dict[str, Any]) -> dict[str, int]:
+    """Further uses of header pins, which a board's parts may have in the place of the first (board.toml)."""
+    mcu = MCUS[board["mcu"]]
+    known = {signal for signals in FUNCTIONS.values() for signal in signals}
+    found = {}
+    for signal, leg in board.get("functions", {}).items():
+        gpio = pins.get(leg) if isinstance(leg, str) else leg
+        if signal not in known:
+            raise BoardError(f"{name}: nothing asks for {signal}")
+        if signal in pins:
+            raise BoardError(f"{name}: {signal} is in pins.csv, too")
+        if gpio is None or gpio not in mcu["exists"] - mcu["memory"] - mcu["strapping"] - mcu["usb"]:
+            raise BoardError(f"{name}: {signal} on {leg}, which is no pin for it")
+        if signal == "ANALOG" and gpio not in mcu["adc1"]:
+            raise BoardError(f"{name}: ANALOG is not on ADC1 (ADC2 stops with Wi-Fi)")
+        found[signal] = gpio
+    return found
+
+
 def check_pins(name: str, pins: dict[str, int], board: dict[str, Any]) -> None:
     """Raise BoardError for a pin that is used twice or that the microcontroller cannot give."""
     mcu = MCUS.get(board["mcu"])
@@ -73,10 +117,10 @@ def check_pins(name: str, pins: dict[str, int], board: dict[str, Any]) -> None:
         owner[gpio] = leg
     if "VBAT" in pins and pins["VBAT"] not in mcu["adc1"]:
         raise BoardError(f"{name}: VBAT is not on ADC1 (ADC2 stops with Wi-Fi)")
-    for kind in ("lamp", "bin", "leak", "site", "gateway"):
-        for prefix in board["combinations"][kind]:
-            if not any(leg.startswith(prefix) for leg in pins):
-                raise BoardError(f"{name}: combination {kind} wants {prefix}, which has no pin")
+    for kind, rows in board["combinations"].items():
+        for row in rows:
+            if not isinstance(row.get("parts"), dict):
+                raise BoardError(f"{name}: a combination of {kind} names no parts")
     supply = board["supply"]
     if supply["numerator"] * supply["lower_ohm"] != supply["denominator"] * (
         supply["upper_ohm"] + supply["lower_ohm"]
@@ -95,13 +139,19 @@ def rows(pins: dict[str, int], board: dict[str, Any]) -> list[tuple[str, str, st
         return ", ".join(str(pins[n]) for n in names)
 
     switch = pins.get("VBAT_SWITCH", -1)
+    irq = "LORA_DIO1" if "LORA_BUSY" in pins else "LORA_DIO0"
+    radio_legs = f"{legs('LORA_CS')}, {pins.get('LORA_BUSY', -1)}, {legs(irq, 'LORA_RESET')}"
     found = [
         ("SPI", f"({radio['spi']}, {legs('LORA_SCK', 'LORA_MOSI', 'LORA_MISO')})", "id, sck, mosi, miso"),
-        ("RADIO", f"({legs('LORA_CS', 'LORA_BUSY', 'LORA_DIO1', 'LORA_RESET')})", "cs, busy, dio1, reset"),
+        ("RADIO", f"({radio_legs})", "cs, busy or -1, dio1 or dio0, reset"),
         ("TCXO_MV", str(radio["tcxo_mv"]), "supplied by DIO3, 0 = crystal"),
         ("DIO2_SWITCH", str(bool(radio["dio2_rf_switch"])), "DIO2 drives the antenna switch"),
         ("GAIN_DDBI", str(radio["antenna_gain_ddbi"]), "antenna gain in 0.1 dBi, for the ERP limit"),
         ("UART", f"(1, {legs('UART1_TX', 'UART1_RX')})", "id, tx, rx"),
+        *(
+            (function, str(tuple(pins.get(s, -1) for s in signals)), ", ".join(signals).lower())
+            for function, signals in FUNCTIONS.items()
+        ),
         ("I2C", f"(0, {legs('I2C_SCL', 'I2C_SDA')})", "id, scl, sda"),
         ("PULSE", legs("PULSE"), "contact to ground"),
         ("DIM", f"({legs('DIM')}, {lamp['dim_full_level']})", "pin, level of full light"),
@@ -112,8 +162,8 @@ def rows(pins: dict[str, int], board: dict[str, Any]) -> list[tuple[str, str, st
             f"{supply.get('switch_level', 0)})",
             "ADC pin, divider ratio, switch pin or -1, its on level",
         ),
-        ("LED", f"({legs('LED')}, {board['led']['on_level']})", "pin, on level"),
-        ("BUTTON", legs("BUTTON"), "low while pressed; strapping pin"),
+        ("LED", f"({pins.get('LED', -1)}, {board.get('led', {}).get('on_level', 1)})", "pin or -1, on level"),
+        ("BUTTON", str(pins.get("BUTTON", -1)), "pin or -1; low while pressed; strapping pin"),
     ]
     sensors = board["sensors"]
     power = f"({legs(sensors['power_pin'])}, {sensors['power_on_level']})"
@@ -121,8 +171,9 @@ def rows(pins: dict[str, int], board: dict[str, Any]) -> list[tuple[str, str, st
     used = sorted(gpio for leg, gpio in pins.items() if leg.startswith(("CONSOLE_", "OLED_", "SD_")))
     found.append(("TAKEN", bytes_source(used), "pins of the board's own parts"))
     found.append(("STRAPPING", bytes_source(sorted(mcu["strapping"])), "pins read at reset"))
+    found.append(("ADC1", bytes_source(sorted(mcu["adc1"])), "pins with an ADC that Wi-Fi leaves alone"))
     found.append(("ADC2", bytes_source(sorted(mcu["adc2"])), "pins whose ADC stops with Wi-Fi"))
-    found.append(("INPUT_ONLY", bytes_source([]), "none on this chip"))
+    found.append(("INPUT_ONLY", bytes_source(sorted(mcu.get("input_only", ()))), "pins without an output"))
     return found
 
 
@@ -137,6 +188,7 @@ def render(name: str) -> str:
     pins = read_pins(folder / "pins.csv")
     board = tomllib.loads((folder / "board.toml").read_text(encoding="utf-8"))
     check_pins(name, pins, board)
+    pins |= functions(name, pins, board)
     lines = [f'"""{board["title"]}. Generated by tools/gen_boards.py from hw/boards/{name}."""', ""]
     for constant, value, meaning in rows(pins, board):
         lines.append(f"{constant} = {value}  # {meaning}")

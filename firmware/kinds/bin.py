@@ -29,8 +29,8 @@ class Kind:
     def __init__(self, board, cfg, clock, report):
         self._empty_mm = cfg.extra.get(1, 1200)
         self._full_mm = cfg.extra.get(2, 200)
-        self._range = board.ranger()
-        self._supply = board.supply()
+        self._range = board.part("range", "a02yyuw")
+        self._supply = board.part("supply", "supply")
         self._clock = clock
         self._report = report
         self._interval_ms = cfg.interval_s * 1000

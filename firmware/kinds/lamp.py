@@ -28,7 +28,7 @@ class Kind:
     def __init__(self, board, cfg, clock, report):
         e = cfg.extra
         self._lamp = Lamp(e.get(1, 100), e.get(2, 100), e.get(3, 0), e.get(4, 0), e.get(5, 0))
-        self._out = board.dimmer()
+        self._out = board.part("light", "dimmer")
         self._clock = clock
         self._report = report
         self._interval_ms = cfg.interval_s * 1000

@@ -38,11 +38,11 @@ class Kind:
             # Another index at installation: the meter was changed, or read anew.
             if found[0] == self._set:
                 self._start = found[1]
-        self._pulses = board.pulses()
+        self._pulses = board.part("pulses", "contact_pulses")
         self._saved = 0
         self._leak = Leak(self._start)
         self._closed_ms = clock.now_ms()
-        self._supply = board.supply()
+        self._supply = board.part("supply", "supply")
         self._clock = clock
         self._report = report
         # Sent this long after the hour is closed: always the same, so it tells nothing.

@@ -54,7 +54,11 @@ def load(name: str) -> HwBoard:
 
 
 def _wiring(pins: dict[str, int], about: dict[str, Any]) -> dict[str, dict[str, int]]:
-    radio = {leg: pins["LORA_" + leg.upper()] for leg in ("cs", "busy", "dio1", "reset")}
+    radio = {
+        leg: pins["LORA_" + leg.upper()]
+        for leg in ("cs", "busy", "dio1", "dio0", "reset")
+        if "LORA_" + leg.upper() in pins
+    }
     out = {"radio": {"spi": int(about["radio"]["spi"]), **radio}}
     for part, legs in {
         "lamp": {"dim": "DIM", "relay": "RELAY"},

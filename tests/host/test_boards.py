@@ -16,7 +16,7 @@ BOARDS = gen_boards.names()
 def test_generated_files_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
     assert gen_boards.main(["--check"]) == 0
     assert capsys.readouterr().out == ""
-    assert len(BOARDS) >= 2
+    assert len(BOARDS) >= 3
 
 
 def test_check_tells_a_stale_and_a_leftover_file(
@@ -40,11 +40,13 @@ def test_constants(name: str) -> None:
     board: Any = importlib.import_module(f"firmware.boards.{name}")
     used = [*board.SPI[1:], *board.RADIO, *board.UART[1:], board.PULSE, board.DIM[0], board.RELAY[0]]
     used += [board.SUPPLY[0], board.LED[0], board.VEXT[0], board.BUTTON]
+    used = [pin for pin in used if pin >= 0]
     assert len(set(used)) == len(used)
     assert not set(used) & set(board.TAKEN)
     assert board.SUPPLY[0] not in board.ADC2
     # A strapping pin may only be what the maker soldered there.
-    assert set(used) & set(board.STRAPPING) <= {board.BUTTON, board.SPI[3]}
+    assert set(used) & set(board.STRAPPING) <= {board.BUTTON, board.SPI[1], board.SPI[3]}
+    assert not {board.DIM[0], board.RELAY[0], board.VEXT[0], board.UART[1]} & set(board.INPUT_ONLY)
     # Fail on: the level of an undriven pin is full light, and mains on.
     assert board.DIM[1] == 0 and board.RELAY[1] == 0
 
@@ -96,7 +98,7 @@ def test_partitions(name: str) -> None:
         ("PULSE,GPIO49", "which does not exist"),
         ("PULSE,7", "want NAME,GPIOn"),
         ("DIM,GPIO6", "DIM is there twice"),
-        ("", "combination leak wants PULSE"),
+        ("DALI_TX,GPIO38", "DALI_TX is in pins.csv, too"),
     ],
 )
 def test_bad_pins_are_refused(line: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +115,10 @@ def test_bad_pins_are_refused(line: str, error: str, tmp_path: Path, monkeypatch
     ("old", "new", "error"),
     [
         ('mcu = "esp32s3"', 'mcu = "z80"', "unknown microcontroller"),
+        ('ONEWIRE = "PULSE"', "ONEWIRE = 3", "which is no pin for it"),
+        ('ONEWIRE = "PULSE"', 'LASER = "PULSE"', "nothing asks for LASER"),
+        ('ONEWIRE = "PULSE"', "ANALOG = 12", "ANALOG is not on ADC1"),
+        ("lamp = [{ parts = {} }]", 'lamp = [{ parts = "" }]', "names no parts"),
         ("[lamp]", "[light]", "hardware default"),
         ("upper_ohm = 100_000", "upper_ohm = 300_000", "ratio of the supply divider"),
     ],

@@ -104,13 +104,12 @@ class Site:
         self.alive_at = []
         self.kind = module.Kind(self, self, self.clock, self.report)
 
-    def ranger(self):
-        return self.ranger_
-
-    def supply(self):
-        return self.supply_
-
-    def pulses(self):
+    def part(self, role, usual=""):
+        if role == "range":
+            return self.ranger_
+        if role == "supply":
+            return self.supply_
+        assert (role, usual) == ("pulses", "contact_pulses")
         self.pulses_ = Pulses(self.time, self.flow)
         return self.pulses_
 

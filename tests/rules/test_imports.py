@@ -25,9 +25,10 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (PROTOCOLS, "firmware.drivers", "firmware.furniture", "firmware.roles", "firmware.kinds"),
     ),
     ("firmware/boards/", ()),
+    ("firmware/parts/", (PROTOCOLS, "firmware.drivers", "firmware.pins")),
     ("firmware/boot.py", ()),
     ("firmware/main.py", ("firmware.app",)),
-    # Only these two wire things together.
+    # These wire things together.
     ("firmware/app.py", ("firmware",)),
     ("firmware/board.py", ("firmware",)),
     ("firmware/", ("firmware",)),
@@ -38,7 +39,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("hw/virtual/port/", ()),
     ("hw/", ("hw", PROTOCOLS, "host_tools", "provisioning")),
 )
-WIRING = ("firmware/app.py", "firmware/board.py", "firmware/main.py")
+WIRING = ("firmware/app.py", "firmware/board.py", "firmware/main.py", "firmware/pins.py")
 WIRED = ("firmware.drivers", "firmware.furniture", "firmware.roles")
 
 
@@ -64,7 +65,7 @@ def offences(path: str, text: str) -> list[str]:
     if path.startswith("firmware/") and path not in WIRING and path.count("/") == 1:
         found += [f"{path} wires {n}" for n in names if any(within(n, w) for w in WIRED)]
     if path.startswith("firmware/"):
-        free: tuple[str, ...] = HARDWARE if path == "firmware/board.py" else ()
+        free: tuple[str, ...] = HARDWARE if path.startswith(("firmware/board.py", "firmware/parts/")) else ()
         if path in ("firmware/boot.py", "firmware/main.py"):
             free = ("machine",)
         found += [
