@@ -205,7 +205,8 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
         quiet = modem.free_ms - clock.now_ms()
         spread = boards.random(2)
         await asyncio.sleep_ms(quiet + ((spread[0] << 8 | spread[1]) * (300000 - quiet) >> 16))
-        uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection)
+        plan = furniture.plan if hasattr(furniture, "plan") else None
+        uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection, None, plan)
         report.open()
 
     supervisor.spawn("radio", lambda: node.run(lambda: supervisor.alive("radio")), _SILENT_MS)

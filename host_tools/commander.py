@@ -21,7 +21,8 @@ from provisioning.keyring import Keyring
 from provisioning.record import KeyRecord
 
 FORMAT = "lanterne-commander/1"
-# Name: (number, highest value of each argument). WANT takes a list as its second argument.
+# Name: (number, highest value of each argument). WANT takes a list as its second argument, PLAN bytes as its
+# third.
 OPS: dict[str, tuple[int, tuple[int, ...]]] = {
     "time": (1, (0xFFFFFFFF, 999)),
     "light": (2, (100, 86400, 3600)),
@@ -31,6 +32,10 @@ OPS: dict[str, tuple[int, tuple[int, ...]]] = {
     "want": (6, (0xFFFFFFFF,)),
     "ck_ack": (7, (0xFFFFFFFF,)),
     "raise": (8, (100, 900)),
+    "plan": (9, (0xFFFF, 0xFFFF)),
+    "shed": (10, (100, 86400, 3600)),
+    "hatch": (11, (1, 3600)),
+    "compact": (12, (600,)),
 }
 TTL_S = (1, 3600)
 MAX_WANT = 8
@@ -59,13 +64,16 @@ def check_arguments(op: str, args: Sequence[Any]) -> list[Any]:
         raise UsageError(f"no operation {op!r}: known are {', '.join(OPS)}")
     highest = OPS[op][1]
     given = list(args)
-    asked = given.pop() if op == "want" and given else None
-    if len(given) != len(highest) or (op == "want" and not isinstance(asked, (list, tuple))):
-        raise UsageError(f"{op} takes {len(highest) + (op == 'want')} arguments")
+    asked = given.pop() if op in ("want", "plan") and given else None
+    wanted = {"want": (list, tuple), "plan": bytes}.get(op, type(None))
+    if len(given) != len(highest) or not isinstance(asked, wanted):
+        raise UsageError(f"{op} takes {len(highest) + (op in ('want', 'plan'))} arguments")
     for value, top in zip(given, highest, strict=True):
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= top:
             raise UsageError(f"{value!r} is outside what {op} takes: 0 to {top}")
-    if isinstance(asked, (list, tuple)):
+    if isinstance(asked, bytes):
+        given.append(asked)
+    elif isinstance(asked, (list, tuple)):
         if len(asked) > MAX_WANT or any(not isinstance(s, int) or not 1 <= s < 1 << 32 for s in asked):
             raise UsageError(f"want asks for at most {MAX_WANT} numbers")
         given.append(list(asked))

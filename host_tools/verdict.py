@@ -232,6 +232,9 @@ def _result(items: Any) -> Content:
     if len(items) == 3:
         fields = {"cseq": cseq, "outcome": outcome, "last_cseq": third}
         return Content("result", fields)
+    if outcome == 0 and isinstance(items[3], bytes) and len(items[3]) == 8:
+        fields = {"cseq": cseq, "outcome": outcome, "last_cseq": third, "plan": items[3]}
+        return Content("result", fields)
     if outcome != LEAF_OUTCOME or not isinstance(items[3], bytes) or len(items[3]) != 32:
         raise WireError("wrong_shape")
     if not 1 <= third <= MAX_SEQ:

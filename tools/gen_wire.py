@@ -49,6 +49,10 @@ OPS: tuple[tuple[int, str, tuple[tuple[str, str, int], ...]], ...] = (
     (6, "WANT", (("checkpoint", "", 0xFFFF0000), ("seqs", "", 0xFFFF0000))),
     (7, "CK_ACK", (("checkpoint", "", 0xFFFF0000),)),
     (8, "RAISE", (("level", "%", 100), ("for_s", "s", 900))),
+    (9, "PLAN", (("offset", "bytes", 0xFFFF), ("total", "bytes", 0xFFFF), ("part", "", 0))),
+    (10, "SHED", (("level", "%", 100), ("for_s", "s", 86400), ("ramp_s", "s", 3600))),
+    (11, "HATCH", (("locked", "", 1), ("for_s", "s", 3600))),
+    (12, "COMPACT", (("for_s", "s", 600),)),
 )
 
 #: The worked example: all keys of the golden vectors follow from these.
@@ -105,6 +109,8 @@ def op_cddl() -> Iterator[str]:
         names.append(rule)
         if name == "WANT":
             types = "1..4294901760, [1*8 1..4294901760]"
+        elif name == "PLAN":
+            types = "0..65535, 0..65535, bytes"
         else:
             types = ", ".join(f"0..{hi}" for _, _, hi in arguments)
         fields = ", ".join(a[0] for a in arguments)
@@ -150,7 +156,8 @@ def cddl() -> str:
         "ref = 0..4294901760 ; number of an uplink of this boot; 0: ttl is a date",
         "ttl = 1..4294967295 ; s after that uplink (1..3600), or GPS seconds",
         "",
-        "result = [cseq, 0..255, cseq] / [cseq, 13, ref, bytes .size 32] ; purpose 3",
+        "result = [cseq, 0..255, cseq] / [cseq, 13, ref, bytes .size 32] / plan-result ; purpose 3",
+        "plan-result = [cseq, 0, cseq, bytes .size 8] ; SHA-256 of the plan that the device now runs",
         "cseq = 0..4294901760 ; commander << 28 | counter",
         "",
         "recover-ask = [bytes .size 16] ; purpose 4 up: nonce",

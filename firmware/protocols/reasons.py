@@ -9,6 +9,7 @@ all; no device carries that.
 _WORDS = (
     "0 done failed op_unknown op_refused op_args stale no_clock expired cseq local_override below_floor "
     "below_programme too_often leaf forgotten time_too_old busy storage ttl interlock "
+    "guard plan_format plan_zone plan_position plan_program plan_calendar plan_limit plan_gap "
     "32 truncated trailing not_canonical indefinite reserved tag_not_allowed float_not_allowed "
     "simple_not_allowed bad_utf8 duplicate_key unsorted bad_key too_deep too_many too_long not_encodable "
     "out_of_range unknown_type unknown_key wrong_shape bad_pad class1_in_clear time_twice "

@@ -108,6 +108,46 @@ A safety contact stands against it.
 Un contact de sécurité s'y oppose.
 Close the hatch or cover, then ask again.
 Fermer la trappe ou le capot, puis redemander.
+guard
+The category of this lighting must be off at that time.
+Cette catégorie d'éclairage doit être éteinte à cette heure.
+Change the plan, or the category in the settings if the commune has decided otherwise.
+Modifier le plan, ou la catégorie dans les réglages si la commune en a décidé autrement.
+plan_format
+The plan is no plan of a version that this device knows.
+Le plan n'est pas d'une version que cet appareil connaît.
+Compile it again with the tools of the device's version.
+Le recompiler avec les outils de la version de l'appareil.
+plan_zone
+The time zone of the plan is no POSIX zone with rules of the form M3.5.0.
+Le fuseau du plan n'est pas un fuseau POSIX avec des règles de la forme M3.5.0.
+Use a text such as CET-1CEST,M3.5.0,M10.5.0/3.
+Employer un texte tel que CET-1CEST,M3.5.0,M10.5.0/3.
+plan_position
+The position in the plan is not on the Earth.
+La position du plan n'est pas sur la Terre.
+Correct latitude and longitude, in degrees.
+Corriger latitude et longitude, en degrés.
+plan_program
+A program of the plan contradicts itself: times not rising, levels or offsets out of range.
+Un programme du plan se contredit : heures non croissantes, niveaux ou décalages hors limites.
+Correct the program; the plan of before stays in force.
+Corriger le programme ; le plan précédent reste en vigueur.
+plan_calendar
+A rule of the calendar is impossible or names a program that is not there.
+Une règle du calendrier est impossible ou nomme un programme absent.
+Correct the rule; the plan of before stays in force.
+Corriger la règle ; le plan précédent reste en vigueur.
+plan_limit
+The plan is larger than the device can hold.
+Le plan dépasse ce que l'appareil peut contenir.
+Use fewer programs, rules or switch points; docs/guides/lamp.md has the limits.
+Réduire programmes, règles ou points de commutation ; docs/guides/lamp.md donne les limites.
+plan_gap
+A part of the plan arrived without the parts before it.
+Une partie du plan est arrivée sans celles qui la précèdent.
+Send the plan again from its beginning.
+Renvoyer le plan depuis le début.
 truncated
 The data ends before the item does.
 Les données s'arrêtent avant la fin de l'élément.

@@ -17,6 +17,10 @@ REBOOT = const(5)
 WANT = const(6)
 CK_ACK = const(7)
 RAISE = const(8)
+PLAN = const(9)
+SHED = const(10)
+HATCH = const(11)
+COMPACT = const(12)
 
 # Failed verifications: one each 5 s, eight in a burst (TRUST 19).
 _BURST = const(8)
@@ -35,14 +39,18 @@ _ARGS = {
     REBOOT: (),
     CK_ACK: (_SEQ_MAX,),
     RAISE: (100, 900),
+    PLAN: (0xFFFF, 0xFFFF),
+    SHED: (100, _DAY_S, 3600),
+    HATCH: (1, 3600),
+    COMPACT: (600,),
     TIME: (0xFFFFFFFF, 999),
 }
 _SILENT = (TIME, WANT, CK_ACK)
 
 
 class Commands:
-    """opener: Opener of the device's record; execute(op, args): returns the name of an outcome or None for
-    done; allowed: the ops among LIGHT, RESUME, IDENTIFY, REBOOT and RAISE that this device obeys;
+    """opener: Opener of the device's record; execute(op, args): returns the name of an outcome, None for done
+    or bytes for done that the result carries along; allowed: the ops of a kind and REBOOT that this device obeys;
     commanders: at most 4 ids of 0..15; recover(frame): takes a frame of purpose 4."""
 
     def __init__(self, opener, counters, uplink, clock, execute, allowed, commanders, recover=None):
@@ -111,6 +119,7 @@ class Commands:
     def _obey(self, cseq, payload):
         who = cseq >> 28
         silent = False
+        more = ()
         try:
             # First: recordings of what is refused below verify, too.
             if cseq <= self._counters.last_command(who):
@@ -123,6 +132,9 @@ class Commands:
             if not silent and op not in self._allowed:
                 raise WireError("op_refused" if op in _ARGS else "op_unknown")
             outcome = self._run(cseq, op, args, ref)
+            if isinstance(outcome, bytes):
+                more = (outcome,)
+                outcome = "done"
         except WireError as e:
             outcome = e.args[0]
         if silent and outcome == "done":
@@ -132,7 +144,8 @@ class Commands:
             if now - self._stale_at < _STALE_MS:
                 return outcome
             self._stale_at = now
-        self._uplink.put(encode((cseq, reasons.number(outcome), self._counters.last_command(who))), 3)
+        answer = (cseq, reasons.number(outcome), self._counters.last_command(who)) + more
+        self._uplink.put(encode(answer), 3)
         return outcome
 
     def _check_fresh(self, ref, ttl):
@@ -192,6 +205,7 @@ def _read(payload):
         if not isinstance(wants, list) or len(wants) > 8 or len(items) != 4:
             raise WireError("op_args")
     ref, ttl, op = [_uint(value) for value in items[:3]]
+    part = items.pop() if items[2] == PLAN else b""
     args = [_uint(value) for value in items[3:]]
     if op == WANT:
         return ref, ttl, op, (args[0], [_uint(value) for value in wants])
@@ -203,4 +217,8 @@ def _read(payload):
     for i in range(len(args)):
         if args[i] > highest[i]:
             raise WireError("op_args")
+    if op == PLAN:
+        if not isinstance(part, bytes):
+            raise WireError("op_args")
+        args.append(part)
     return ref, ttl, op, args

@@ -77,16 +77,17 @@ class Uplink:
         """Bytes of the largest payload that fits the carrier now."""
         return self._room - _ENVELOPE[self._tag - 16]
 
-    def hello(self, reset_cause, bundle, protection, alarms=None):
+    def hello(self, reset_cause, bundle, protection, alarms=None, plan=None):
         """Make the first frame after a boot; returns its number. Other frames are refused before it.
 
-        `bundle`: 8 bytes of the bundle's hash; `reset_cause` and `protection` as the field table has them.
+        `bundle`: 8 bytes of the bundle's hash; `plan`: of that of the plan in force; `reset_cause` and
+        `protection` as the field table has them.
         """
         c = self._counters
         rows = message(1)
         values: list = blank(rows)
         values[3] = alarms
-        values[4:12] = (
+        values[4:13] = (
             c.boots,
             reset_cause,
             self.previous,
@@ -95,6 +96,7 @@ class Uplink:
             c.generation & 0xFFFF,
             self._ring.overwritten,
             int(c.recovered),
+            plan,
         )
         buf = bytearray(64)
         end = encode_into(buf, 0, rows, values)

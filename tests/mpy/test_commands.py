@@ -5,7 +5,7 @@ from firmware.protocols import reasons
 from firmware.protocols.cbor import WireError, decode, encode
 from firmware.protocols.opener import Opener
 from firmware.protocols.seal import Sealer
-from firmware.roles.commands import CK_ACK, IDENTIFY, LIGHT, RAISE, REBOOT, RESUME, TIME, WANT, Commands
+from firmware.roles.commands import CK_ACK, IDENTIFY, LIGHT, PLAN, RAISE, REBOOT, RESUME, TIME, WANT, Commands
 from tests.mpy.support import raises
 from tests.mpy.test_storage import PowerCut
 from tests.mpy.test_uplink import Board
@@ -208,14 +208,14 @@ def test_ops_outside_the_list():
     assert site.say(LIGHT, 50, 60, 0) == "done"
     for op, args in ((RESUME, ()), (REBOOT, ()), (IDENTIFY, (5,)), (RAISE, (80, 60))):
         assert site.say(op, *args) == "op_refused"
-    for op in (0, 9, 255, 0xFFFFFFFF):
+    for op in (0, 13, 255, 0xFFFFFFFF):
         assert site.say(op) == "op_unknown"
     assert len(site.ran) == 1
     assert [r[1] for r in site.results()] == ["done"] + ["op_refused"] * 4 + ["op_unknown"] * 4
 
 
 def test_recordings_of_refused_commands_cost_no_airtime():
-    for op, args in ((REBOOT, ()), (9, ())):
+    for op, args in ((REBOOT, ()), (13, ())):
         site = Site(allowed=(LIGHT,))
         frame = site.frame(op, *args)
         assert site.give(frame) in ("op_refused", "op_unknown")
@@ -516,3 +516,16 @@ def test_recover_answers_go_to_their_own():
     site.commands._recover = seen.append
     site.commands.handle(4, b"frame")
     assert seen == [b"frame"]
+
+
+def test_a_part_of_a_plan_is_bytes_and_the_answer_carries_what_the_kind_says():
+    site = Site(allowed=(PLAN,))
+    assert site.say(PLAN, 0, 5, b"ab") == "done"
+    site.outcome = b"hashhash"
+    assert site.say(PLAN, 2, 5, b"cde") == "done"
+    assert site.ran == [(PLAN, [0, 5, b"ab"]), (PLAN, [2, 5, b"cde"])]
+    opener = Opener(site.board.record)
+    found = [decode(opener.open(3, 0, seq, f)) for port, f, seq in site.board.send() if port == 12]
+    assert [f[1:2] + f[3:] for f in found] == [[0], [0, b"hashhash"]]
+    for args in ((), (0, 5), (0, 5, 6), (0, 5, "ab"), (0, -1, b""), (0, 65536, b""), (0, 5, b"", 0)):
+        assert site.say(PLAN, *args) == "op_args", args

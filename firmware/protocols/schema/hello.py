@@ -11,7 +11,7 @@ ROWS = (
     (9, "clock_generation", "counter", "", 0, 0, 65535, 0, "", ""),
     (10, "overwritten", "counter", "", 0, 0, 1073741823, 0, "", ""),
     (11, "recovered", "state", "", 0, 0, 1, 0, "", ""),
-    (12, "plan", "reserved", "", 0, 0, 0, 0, "", ""),
+    (12, "plan", "bytes", "", 0, 8, 8, 0, "", ""),
 )
 
 STATES = (
