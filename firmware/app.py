@@ -22,6 +22,9 @@ _KEY_SIZE = const(120)
 _SILENT_MS = const(900000)
 _LOADING = const(6000)
 _BUNDLE = "bundle"
+# Hello goes out again at random moments of the first ten minutes until something is heard.
+_GREET_MS = const(480000)
+_AGAIN_MS = const(60000)
 # Sync word 0x34 of LoRaWAN: link frames are its proprietary frames, and one radio hears both.
 _SYNC = const(0x34)
 
@@ -202,18 +205,29 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
     async def greet():
         # 200 boards of a feeder start in one second: hello is spread over five minutes (TRUST 4), of which
         # the first belong to the silence after a boot.
-        quiet = modem.free_ms - clock.now_ms()
-        spread = boards.random(2)
-        await asyncio.sleep_ms(quiet + ((spread[0] << 8 | spread[1]) * (300000 - quiet) >> 16))
+        begun = clock.now_ms()
+        quiet = modem.free_ms - begun
+        await asyncio.sleep_ms(quiet + _part(300000 - quiet))
         plan = furniture.plan if hasattr(furniture, "plan") else None
-        uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection, None, plan)
+        seq = uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection, None, plan)
         report.open()
+        # Who always listens hears an answer at once; where none comes, many greeted in the same moment.
+        while kind.LISTEN and not node.answered and clock.now_ms() - begun < _GREET_MS:
+            await asyncio.sleep_ms(_AGAIN_MS + _part(2 * _AGAIN_MS))
+            if not node.answered:
+                uplink.again(seq)
 
     supervisor.spawn("radio", lambda: node.run(lambda: supervisor.alive("radio")), _SILENT_MS)
     supervisor.spawn("furniture", lambda: furniture.run(lambda: supervisor.alive("furniture")), _SILENT_MS)
     if counters.ready:
         supervisor.spawn("hello", greet)
     print("node", cfg.epoch, counters.boots, counters.ready)
+
+
+def _part(ms):
+    """A random part of a time."""
+    r = boards.random(2)
+    return (r[0] << 8 | r[1]) * ms >> 16
 
 
 _KINDS = {2: "lamp", 3: "bin", 4: "leak"}

@@ -33,6 +33,7 @@ class Node:
         self.k_link = k_link
         self.listen = listen
         self.refused = 0
+        self.answered = False  # an authentic downlink came since boot
 
     async def run(self, alive):
         """Send and listen for ever; calls `alive()` at least every ten minutes."""
@@ -87,6 +88,7 @@ class Node:
                 return
             if not link.check_down(packet, self.k_link):
                 raise WireError("link_mac")
+            self.answered = True
             self.commands.handle(ports.purpose(port, 1), body)
         except WireError as e:
             self.refused += 1

@@ -274,6 +274,11 @@ class Uplink:
             outcome = "done"
         return outcome
 
+    def again(self, seq):
+        """Transmit a stored frame once more, as it is, after what waits."""
+        if seq not in self._again and seq not in self._queue and len(self._again) < _QUEUE:
+            self._again.append(seq)
+
     def ck_ack(self, k):
         """The store has the segment of checkpoint `k`. Returns the name of the outcome."""
         return "done" if self._ring.ack(k) else "forgotten"

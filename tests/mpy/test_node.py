@@ -313,3 +313,26 @@ def test_an_answer_to_recover_in_the_window_after_the_request():
     site.answer(link.pack_down(13, TAG, ADDRESS, 1, frame, record["keys"]["link"]))
     site.run(300)
     assert site.recovered == [(4, EPOCH_GPS)]
+
+
+def test_an_authentic_downlink_is_an_answer_and_a_forged_one_is_not():
+    site = Site(listen=True)
+    good = site.time_command(1)
+    site.radio.hear(150000, good[:-1] + bytes((good[-1] ^ 1,)))
+    site.run(160)
+    assert site.node.refused == 1 and not site.node.answered
+    site.radio.hear(170000, good)
+    site.run(180)
+    assert site.node.answered
+
+
+def test_a_stored_frame_goes_out_again_as_it_was():
+    site = Site(listen=True)
+    site.run(120)
+    sent = list(site.radio.sent)
+    assert len(sent) == 1
+    seq = site.uplink.previous or 1
+    site.uplink.again(seq)
+    site.uplink.again(seq)
+    site.run(600)
+    assert [s[2] for s in site.radio.sent] == [sent[0][2]] * 2
