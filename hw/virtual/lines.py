@@ -125,6 +125,7 @@ class Lines:
         self.irqs_lost = 0
         self.float_levels = dict(float_levels)
         self.pwm: dict[int, tuple[int, int]] = {}
+        self.waves: dict[int, list[Handle]] = {}
         self.uarts: dict[int, Uart] = {}
         self.wake_pins = [0, 0]
         self.wake_any = [0, 0]
@@ -200,6 +201,10 @@ class Lines:
 
     def _float_pins(self, everything: bool) -> None:
         """The MCU lets go of its pins (reset, deep sleep, no power), except those that are held."""
+        for wave in self.waves.values():
+            for handle in wave:
+                handle.alive = False
+        self.waves.clear()
         for pin in list(self.out_legs) if everything else list(self.levels_out):
             if pin in self.holds and not everything:
                 continue
@@ -264,6 +269,18 @@ class Lines:
         self.levels_out[pin] = level
         if was != level:
             self._tell(pin, level)
+
+    def wave(self, pin: int, durations_us: list[int], level: int, idle: int) -> None:
+        """The MCU's pulse generator drives a pin: from now on `level`, the other one after each duration,
+        `idle` after the last."""
+        t = self.world.now_us
+        levels = [level ^ (i & 1) for i in range(len(durations_us))]
+        handles = self.waves[pin] = []
+        for us, each in zip([0, *durations_us], [*levels, idle], strict=True):
+            t += us
+            handle = Handle(t, lambda each=each: self.output(pin, each))  # type: ignore[misc]
+            heapq.heappush(self.local_queue, (t, next(self.counter), handle))
+            handles.append(handle)
 
     def release(self, pin: int) -> None:
         """The MCU lets go of one pin."""

@@ -6,6 +6,7 @@ exception that MicroPython on ESP32 raises."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,11 @@ def i2c(board: Board, m: ipc.Message) -> Reply:
         chip.stop()
         raise Refused(ENODEV if not m.data else EIO)
     if how & 2:
-        out = chip.read(count).ljust(count, b"\xff")[:count]
+        got = chip.read(count)
+        if count and not got:
+            chip.stop()
+            raise Refused(ENODEV)  # no answer to the address
+        out = got.ljust(count, b"\xff")[:count]
     if not how & 1:
         chip.stop()
     return out, 0
@@ -196,10 +201,12 @@ def con_read(board: Board, m: ipc.Message) -> Reply:
 
 
 def import_(board: Board, m: ipc.Message) -> Reply:
-    """New modules in sys.modules: charge their size, answer with the functions that cost time in them."""
+    """New modules: charge their size, answer with the functions that cost time in them. They come by name, or as
+    all of sys.modules, of which those are new that were never told."""
     us = 0
     rows: list[str] = []
-    for name in sorted(set(m.data.decode().split("\n")) - board.modules):
+    told = set(m.data.decode().split("\n")) - {""}
+    for name in sorted(told if m.a else told - board.modules):
         board.modules.add(name)
         size, source = board.module_size(name, m.x)
         if not size:
@@ -237,6 +244,12 @@ def cost(board: Board, m: ipc.Message) -> Reply:
 
 
 def pin_out(board: Board, m: ipc.Message) -> Reply:
+    if m.data:
+        # A waveform of the pulse generator: 16-bit ticks of its divided clock of 80 MHz.
+        ticks = [int.from_bytes(m.data[i : i + 2], "little") for i in range(0, len(m.data), 2)]
+        ends = [0, *((end * (m.x >> 8) + 40) // 80 for end in itertools.accumulate(ticks))]
+        board.wave(m.a, [b - a for a, b in itertools.pairwise(ends)], m.x & 1, m.x >> 1 & 1)
+        return _DONE
     board.output(m.a, m.x & 1)
     return _DONE
 

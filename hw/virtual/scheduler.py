@@ -19,10 +19,13 @@ from .requests import shared
 from .service import Server, head
 
 Key = tuple[int, int, int, int]
+Lows = tuple[tuple[int, int], tuple[int, int]]
 
 
 class Scheduler(Server):
     """The part of a World that moves time."""
+
+    _lows: tuple[Lows, Lows] | None = None
 
     @property
     def time_s(self) -> float:
@@ -68,6 +71,7 @@ class Scheduler(Server):
         """Something that can be done now; False when all boards stand at the end of the run."""
         busy = False
         running = []
+        self._lows = None
         for board in self._list:
             if board.state is State.RUNNING:
                 busy |= self._messages(board)
@@ -120,6 +124,7 @@ class Scheduler(Server):
                     board.message, board.message_us = m, g
                     return
                 limit = -1  # its turn; afterwards the others have to be looked at
+                self._lows = None
             self._local(board, g)
             self._serve(board, m, g)
             self._after()
@@ -222,10 +227,29 @@ class Scheduler(Server):
         at = min(head(board.shared_queue), head(self._events))
         if any(c.receptive for c in board.shared_chips):
             latency = min(c.latency_us for c in board.shared_chips)
-            for other in self._list:
-                if other is not board:
-                    at = min(at, head(other.shared_queue), self._bound(other) + latency)
+            queues, bounds = self._lowest()
+            at = min(at, queues[queues[0][1] == board.index][0])
+            at = min(at, bounds[bounds[0][1] == board.index][0] + latency)
         return at
+
+    def _lowest(self) -> tuple[Lows, Lows]:
+        """The two lowest heads of shared queues and the two lowest bounds, each with its board's index.
+
+        Made once a step: until something shared happens, which ends the step, boards only move on, so that what
+        was lowest is at most too low.
+        """
+        if self._lows is None:
+            far = (NEVER, -1)
+            queues, bounds = (far, far), (far, far)
+            for board in self._list:
+                q = (head(board.shared_queue), board.index)
+                if q < queues[1]:
+                    queues = (q, queues[0]) if q < queues[0] else (queues[0], q)
+                b = (self._bound(board), board.index)
+                if b < bounds[1]:
+                    bounds = (b, bounds[0]) if b < bounds[0] else (bounds[0], b)
+            self._lows = (queues, bounds)
+        return self._lows
 
     def _bound(self, board: Board) -> int:
         """The board will not act before this instant."""

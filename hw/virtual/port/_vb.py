@@ -82,7 +82,8 @@ def call(op, a=0, x=0, data=None, into=None):
     n = m & 0xFFFFFFFF
     r = None
     if n:
-        if into is None or len(into) < n:
+        # A refusal is not what was asked for: its text stays out of the caller's buffer.
+        if into is None or len(into) < n or f & 1:
             r = into = bytearray(n)
         i = 0
         v = memoryview(into)

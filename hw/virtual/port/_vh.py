@@ -71,6 +71,8 @@ def hook(name, g=None, lo=None, fr=None, level=0):
         a = name == "asyncio"
         sys.modules["_asyncio" if a else name] = _import("_va" if a else "_vthr")
     _stack.append(name)
+    # What is new by its name; asked for relatively, all that is there. Their list is long for a board's heap.
+    t = name if name not in sys.modules else ""
     try:
         m = _import(name, g, lo, fr, level)
         # `__import__` with a list of names that are not there is no error, only `from machine import I2S` is:
@@ -83,21 +85,24 @@ def hook(name, g=None, lo=None, fr=None, level=0):
                         raise ImportError("can't import name " + f)
                     f = m.__name__ + "." + f
                     _stack[-1] = f
+                    if f not in sys.modules:
+                        t += "\n" + f
                     try:
                         _import(f, None, None, fr, 0)
                     except ImportError:
                         pass
     finally:
         _stack.pop()
-    if len(sys.modules) != _count:
-        _count = len(sys.modules)
+    n = _count
+    _count = len(sys.modules)
+    if _count > n:
         p = 0
         if b.cfg[13] & 2:
             try:
                 p = sys.modules["os"].stat(m.__file__)[6]
             except (OSError, AttributeError):
                 pass  # built in or frozen
-        r = b.call(73, 0, p, "\n".join(sys.modules))
+        r = b.call(73, not level, p, "\n".join(sys.modules) if level else t)
         if r:
             for row in str(r, "utf8").split("\n"):
                 o, q, typ, worst = row.split(" ")

@@ -1,5 +1,5 @@
-# esp32 as MicroPython 1.25 has it (no PCNT, no RMT here): loaded part by part.
+# esp32 as MicroPython 1.25 has it (no PCNT): loaded part by part.
 
 
 def __getattr__(n):
-    return getattr(__import__({"NVS": "_vnvs", "Partition": "_vpart"}.get(n, "_vwake")), n)
+    return getattr(__import__({"NVS": "_vnvs", "Partition": "_vpart", "RMT": "_vrmt"}.get(n, "_vwake")), n)
