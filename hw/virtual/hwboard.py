@@ -13,10 +13,44 @@ from .flash import DEFAULT_TABLE, Partition, read_table
 BOARDS = Path(__file__).resolve().parents[1] / "boards"
 
 
-class HwBoard(NamedTuple):
-    """mcu: key of board.MCU_PINS. pins: signal name -> GPIO. wiring: part -> {leg or bus: pin or number}.
+#: Legs of each part's model and the signal it hangs on; `power` is the switched rail of the sensors. The parts
+#: of firmware/parts under their names, and four under the names of what they are: lamp, meter, battery, range.
+LEGS: dict[str, dict[str, str]] = {
+    "lamp": {"dim": "DIM", "relay": "RELAY"},
+    "meter": {"pulse": "PULSE"},
+    "battery": {"sense": "VBAT", "switch": "VBAT_SWITCH"},
+    "range": {"power": "power"},
+    "dimmer": {"dim": "DIM"},
+    "dali": {"tx": "DALI_TX", "rx": "DALI_RX"},
+    "relay": {"relay": "RELAY"},
+    "a02yyuw": {"power": "power"},
+    "maxbotix": {"power": "power"},
+    "tfluna": {"power": "power"},
+    "hcsr04": {"trigger": "ECHO_TRIGGER", "echo": "ECHO", "power": "power"},
+    "jsnsr04t": {"trigger": "ECHO_TRIGGER", "echo": "ECHO", "power": "power"},
+    "hlw8012": {"cf": "METER_CF", "cf1": "METER_CF1", "sel": "METER_SEL"},
+    "bl0937": {"cf": "METER_CF", "cf1": "METER_CF1", "sel": "METER_SEL"},
+    "modbus_meter": {"de": "RS485_DE"},
+    "contact_pulses": {"pulse": "PULSE"},
+    "supply": {"sense": "VBAT", "switch": "VBAT_SWITCH"},
+    "leak_rope": {"a": "ROPE_A", "b": "ROPE_B", "sense": "ANALOG"},
+    "pressure": {"sense": "ANALOG"},
+    "photocell": {"sense": "ANALOG"},
+    "hatch": {"drive": "OUTPUT1", "interlock": "CONTACT1"},
+    "compactor": {"drive": "OUTPUT2", "interlock": "CONTACT2"},
+    "contact1": {"contact": "CONTACT1"},
+    "contact2": {"contact": "CONTACT2"},
+    "contact3": {"contact": "CONTACT3"},
+}
+ON_UART = ("range", "a02yyuw", "maxbotix", "tfluna", "bl0942", "cse7766", "modbus_meter")
+ON_I2C = ("vl53l1x", "lis3dh", "ina219", "ads1115", "atecc608")
+#: Legs that a board may lack: its divider is always connected.
+OPTIONAL = ("switch",)
 
-    Parts: radio (SX1262), lamp, range (UART sensor), meter (pulse), battery; those the board has pins for.
+
+class HwBoard(NamedTuple):
+    """mcu: key of board.MCU_PINS. pins: signal name -> GPIO, further uses of header pins among them.
+    wiring: part -> {leg or bus: pin or number}, for the parts that the board has pins for (`LEGS`), and radio.
     """
 
     mcu: str
@@ -25,6 +59,16 @@ class HwBoard(NamedTuple):
     wiring: dict[str, dict[str, int]]
     table: tuple[Partition, ...]
     about: dict[str, Any]
+
+    @property
+    def float_levels(self) -> dict[int, int]:
+        """Pin -> level while the MCU does not drive it (resistors of the board's page): the sensors are without
+        supply, a DALI line is low."""
+        rail = self.about["sensors"]
+        found = {self.pins[rail["power_pin"]]: 1 - int(rail["power_on_level"])}
+        if "DALI_TX" in self.pins:
+            found[self.pins["DALI_TX"]] = 0
+        return found
 
 
 def names() -> list[str]:
@@ -42,6 +86,8 @@ def load(name: str) -> HwBoard:
     with (folder / "pins.csv").open(newline="") as f:
         for row in csv.reader(line for line in f if line.strip() and not line.startswith("#")):
             pins[row[0].strip()] = int(row[1].strip().removeprefix("GPIO"))
+    for signal, leg in about.get("functions", {}).items():
+        pins[signal] = pins[leg] if isinstance(leg, str) else leg
     table = folder / "partitions.csv"
     return HwBoard(
         about["mcu"],
@@ -60,12 +106,10 @@ def _wiring(pins: dict[str, int], about: dict[str, Any]) -> dict[str, dict[str, 
         if "LORA_" + leg.upper() in pins
     }
     out = {"radio": {"spi": int(about["radio"]["spi"]), **radio}}
-    for part, legs in {
-        "lamp": {"dim": "DIM", "relay": "RELAY"},
-        "meter": {"pulse": "PULSE"},
-        "battery": {"sense": "VBAT", "switch": "VBAT_SWITCH"},
-        "range": {"power": about.get("sensors", {}).get("power_pin", "")},
-    }.items():
-        out[part] = {leg: pins[signal] for leg, signal in legs.items() if signal in pins}
-    out["range"]["uart"] = 1
+    legs_of = pins | {"power": pins[about["sensors"]["power_pin"]]}
+    for part in dict.fromkeys((*LEGS, *ON_UART, *ON_I2C)):
+        legs = LEGS.get(part, {})
+        if all(signal in legs_of or leg in OPTIONAL for leg, signal in legs.items()):
+            out[part] = {leg: legs_of[signal] for leg, signal in legs.items() if signal in legs_of}
+            out[part] |= {"uart": 1} if part in ON_UART else {"i2c": 0} if part in ON_I2C else {}
     return out

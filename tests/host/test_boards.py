@@ -118,7 +118,7 @@ def test_bad_pins_are_refused(line: str, error: str, tmp_path: Path, monkeypatch
         ('ONEWIRE = "PULSE"', "ONEWIRE = 3", "which is no pin for it"),
         ('ONEWIRE = "PULSE"', 'LASER = "PULSE"', "nothing asks for LASER"),
         ('ONEWIRE = "PULSE"', "ANALOG = 12", "ANALOG is not on ADC1"),
-        ("lamp = [{ parts = {} }]", 'lamp = [{ parts = "" }]', "names no parts"),
+        ("{ parts = {} }", '{ parts = "" }', "names no parts"),
         ("[lamp]", "[light]", "hardware default"),
         ("upper_ohm = 100_000", "upper_ohm = 300_000", "ratio of the supply divider"),
     ],
