@@ -9,7 +9,7 @@ PYTEST  := $(PY) -m pytest -q -n 2
 export PYTHONDONTWRITEBYTECODE := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo check test-fast test test-long test-32 bench gen sizes lock wheel clean
+.PHONY: help setup demo check test-fast test test-long test-32 bench figures gen sizes lock wheel clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -57,6 +57,12 @@ bench: $(VENV)/.dev ## speed and memory, each against a peer of the same run
 
 gen: $(VENV)/.dev ## renew the generated files (wire format, board pins)
 	@for f in tools/gen_*.py; do echo $$f; $(PY) -m tools.$$(basename $$f .py) || exit 1; done
+
+figures: $(VENV)/.dev ## rewrite the tables in docs/guides (that of the leak guide needs LANTERNE_DATA)
+	$(PY) -m tools.figures_air
+	$(PY) -m tools.figures_bin
+	@if [ -d "$${LANTERNE_DATA:-}/water" ]; then $(PY) -m tools.figures_water; \
+	else echo "leak guide left out: LANTERNE_DATA names no folder with water"; fi
 
 sizes: $(VENV)/.dev ## renew docs/sizes.csv, on purpose, when a firmware module has grown
 	$(PY) -m tools.sizes --renew
