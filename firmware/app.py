@@ -18,6 +18,7 @@ from firmware.supervisor import Supervisor
 
 _CFG_SIZE = const(1500)
 _KEY_SIZE = const(120)
+_LONG = const(5)
 # A task that owns the radio checks in every ten minutes; a sign or a long frame comes on top.
 _SILENT_MS = const(900000)
 _LOADING = const(6000)
@@ -29,11 +30,16 @@ _AGAIN_MS = const(60000)
 _SYNC = const(0x34)
 
 
-def main():
+def main(kept=None):
+    """kept: what firmware/wake has to go on with after a deep sleep."""
     # While modules load, what they leave behind must not lie between them: later there would be room enough
     # and no piece of it long enough (measured: 105 KB free, longest piece 5 KB).
     gc.threshold(_LOADING)
-    supervisor = asyncio.run(_start())
+    if kept:
+        # What has measured.
+        _drop(("wake.start", "wake.bin_look", "parts", "furniture"))
+        gc.collect()
+    supervisor = asyncio.run(_start(kept))
     if supervisor:
         _forget()
     gc.collect()
@@ -56,15 +62,21 @@ def _forget():
         delattr(boards.Board, name)
     for name in ("nvs", "store", "watchdog", "rtc_ms"):
         delattr(boards, name)
-    for name in ("config", "parts"):
-        if hasattr(sys.modules["firmware"], name):
-            delattr(sys.modules["firmware"], name)
+    _drop(("config", "parts", "boards", "pins", "takeover", "protocols.keys"))
+
+
+def _drop(gone):
+    for name in gone:
+        home, _, last = ("firmware." + name).rpartition(".")
+        if hasattr(sys.modules.get(home), last):
+            delattr(sys.modules[home], last)
     for name in list(sys.modules):
-        if name == "firmware.config" or name.startswith("firmware.parts"):
-            sys.modules.pop(name)
+        for start in gone:
+            if (name + ".").startswith("firmware." + start + "."):
+                sys.modules.pop(name)
 
 
-async def _start():
+async def _start(kept):
     """Start the tasks; returns their supervisor, or None without settings or keys."""
     # asyncio loads its parts when they are asked for.
     asyncio.wait_for_ms  # noqa: B018
@@ -86,7 +98,8 @@ async def _start():
         _gateway(cfg, board, clock, supervisor, wake, new)
     else:
         record = key_record(cfg, key_blob)
-        _node(cfg, record, board, clock, supervisor, wake, (new, cfg_copies, cfg_blob))
+        _node(cfg, record, board, clock, supervisor, wake, (new, cfg_copies, cfg_blob), kept)
+    board.close()
     # Only after the numbers have begun: until then the bare settings of the bench say "never used".
     if new_key:
         # Twice, so that neither of the files keeps the keys of before.
@@ -100,12 +113,16 @@ async def _start():
 def _blob(nvs, name, store, size):
     """(copies, blob, new); new: a bare map that the bench wrote and no boot has taken over yet, which wins
     over the copies of what this board was before."""
-    copies = TwoCopies(nvs, name, store + "/" + name, size)
-    blob = copies.read()
-    bare = copies.nvs_raw()
+    # A gateway's routes may take more; a node has no memory to try that first.
+    for longest in (size, _LONG * size):
+        copies = TwoCopies(nvs, name, store + "/" + name, longest)
+        blob = copies.read()
+        bare = copies.nvs_raw()
+        if blob or bare:
+            break
     try:
         # A copy begins with the high byte of its generation, a map with A0 or more.
-        if bare and bare[0] >= 0xA0 and isinstance(decode(bare, max_items=1024), dict):
+        if bare and bare[0] >= 0xA0 and isinstance(decode(bare, max_items=4096), dict):
             return copies, bare, True
     except WireError:
         pass
@@ -148,7 +165,13 @@ def _gateway(cfg, board, clock, supervisor, wake, new):
     print("gateway", boot)
 
 
-def _node(cfg, record, board, clock, supervisor, wake, saved):
+def _node(cfg, record, board, clock, supervisor, wake, saved, kept):
+    fresh = None
+    if cfg.power and not kept:
+        # By name, as all of firmware/wake: only what can sleep has it. Before the heap fills.
+        name = "firmware.wake." + _KINDS[cfg.kind] + "_setup"
+        fresh = __import__(name, None, None, ("setup",)).setup(board, cfg, boards)
+        _drop(("wake." + _KINDS[cfg.kind] + "_setup", "kinds", "parts", "furniture"))
     # Loaded first: every node signs checkpoints and has a radio, and later no piece of heap may be long
     # enough for their code.
     import firmware.drivers.sx126x
@@ -157,7 +180,10 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
     if cfg.profile == PROFILES[3]:
         import firmware.protocols.ccm  # noqa: F401
     # Before a number is taken: settings that no board can follow must not use up numbers and flash.
-    kind = __import__("firmware.kinds." + _KINDS[cfg.kind], None, None, ("Kind",)).Kind
+    # What it is without it is not used.
+    asleep = __import__("firmware.wake.node" if cfg.power else "firmware.config", None, None, ("Node",))
+    name = "firmware.wake." if cfg.power else "firmware.kinds."
+    kind = __import__(name + _KINDS[cfg.kind], None, None, ("Kind",)).Kind
     from firmware.counters import Counters, Recover
     from firmware.protocols.airtime import max_payload
     from firmware.protocols.opener import Opener
@@ -174,7 +200,11 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
         from firmware.takeover import drop_rings
 
         drop_rings(board.path, board.owner)
+    if cfg.power:
+        Counters, Uplink, Node = asleep.Counters, asleep.Uplink, asleep.Node  # noqa: N806
     counters = Counters(board.copies("count"))
+    if kept:
+        asleep.take_up(counters, kept)
     ring = FrameRing(board.path + "/ring" + board.owner)
     counters.start(cfg.epoch, ring, start_head(record), new)
     clock.generation = counters.generation
@@ -187,7 +217,8 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
     modem = Modem(lambda: board.radio(wake.set, settings), wake, clock, cfg.sf, 99, longest)
     uplink = Uplink(sealer, counters, ring, clock, cfg.sf, recover=recover)
     report = Report(cfg, uplink, clock, wake)
-    furniture = kind(board, cfg, clock, report)
+    more = (boards, kept or fresh) if cfg.power else ()
+    furniture = kind(board, cfg, clock, report, *more)
 
     def renew(frame):
         epoch, _ = recover.answer(frame)
@@ -201,6 +232,11 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
     commands = Commands(opener, counters, uplink, clock, furniture.execute, kind.OPS, cfg.commanders, renew)
     node = Node(cfg, modem, uplink, commands, record["keys"]["link"], kind.LISTEN)
     protection = cfg.protection
+    opened = None
+    if cfg.power:
+        opened = asleep.wire(node, boards, board, counters, clock, furniture, kept)
+        if kept:
+            report.open()
 
     async def greet():
         # 200 boards of a feeder start in one second: hello is spread over five minutes (TRUST 4), of which
@@ -209,8 +245,11 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
         quiet = modem.free_ms - begun
         await asyncio.sleep_ms(quiet + _part(300000 - quiet))
         plan = furniture.plan if hasattr(furniture, "plan") else None
-        seq = uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection, None, plan)
+        alarms = furniture.alarms if hasattr(furniture, "alarms") else 0
+        seq = uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection, alarms or None, plan)
         report.open()
+        if opened:
+            opened()
         # Who always listens hears an answer at once; where none comes, many greeted in the same moment.
         while kind.LISTEN and not node.answered and clock.now_ms() - begun < _GREET_MS:
             await asyncio.sleep_ms(_AGAIN_MS + _part(2 * _AGAIN_MS))
@@ -219,7 +258,7 @@ def _node(cfg, record, board, clock, supervisor, wake, saved):
 
     supervisor.spawn("radio", lambda: node.run(lambda: supervisor.alive("radio")), _SILENT_MS)
     supervisor.spawn("furniture", lambda: furniture.run(lambda: supervisor.alive("furniture")), _SILENT_MS)
-    if counters.ready:
+    if counters.ready and not kept:
         supervisor.spawn("hello", greet)
     print("node", cfg.epoch, counters.boots, counters.ready)
 
@@ -230,4 +269,4 @@ def _part(ms):
     return (r[0] << 8 | r[1]) * ms >> 16
 
 
-_KINDS = {2: "lamp", 3: "bin", 4: "leak"}
+_KINDS = {2: "lamp", 3: "bin", 4: "leak", 6: "cabinet"}

@@ -15,7 +15,6 @@ from firmware.clock import from_platform
 from firmware.drivers.errors import ConfigError
 from firmware.pins import Pins
 from firmware.protocols.compat import const
-from firmware.storage import TwoCopies
 
 _WDT_MS = const(120000)  # four rounds of the supervisor
 _NVS = "lanterne"
@@ -73,6 +72,19 @@ def rtc_ms():
     return from_platform(ms // 1000) * 1000 + ms % 1000
 
 
+def memory(blob=None):
+    """The RTC memory: what stands there, after it was set to `blob` where one is given."""
+    if blob is not None:
+        machine.RTC().memory(blob)
+    return machine.RTC().memory()
+
+
+def calendar_ms():
+    """Milliseconds of the platform's calendar, which goes on in deep sleep by its own RC oscillator."""
+    return time.time_ns() // 1000000
+
+
+nap = machine.lightsleep
 random = os.urandom
 reset_cause = machine.reset_cause
 reboot = machine.reset
@@ -84,8 +96,10 @@ class Board:
     part ..."""
 
     def __init__(self, name, space, path, owner, parts=()):
-        self.pins = __import__("firmware.boards." + name, None, None, ("SPI",))
-        self.use = Pins(self.pins)
+        self.pins = p = __import__("firmware.boards." + name, None, None, ("SPI",))
+        self._radio = (p.SPI, p.RADIO, p.DIO2_SWITCH, p.TCXO_MV)
+        self.use = Pins(p)
+        self.buses = {}  # those that several parts share
         self._parts = parts
         self.nvs = space
         self.path = path
@@ -96,24 +110,34 @@ class Board:
         radio is no SX1262."""
         from firmware.drivers.sx126x import SX1262
 
-        p = self.pins
-        bus, sck, mosi, miso = p.SPI
-        cs, busy, dio1, reset = p.RADIO
+        (bus, sck, mosi, miso), (cs, busy, dio1, reset), switch, tcxo_mv = self._radio
         if busy < 0:
             raise ConfigError("radio", "no_driver", cs)
         spi = SPI(bus, 8000000, sck=Pin(sck), mosi=Pin(mosi), miso=Pin(miso))
         radio = SX1262(
             spi,
-            Pin(cs, Pin.OUT, value=1),
+            # Held where the board has slept.
+            Pin(cs, Pin.OUT, value=1, hold=False),  # pyright: ignore[reportCallIssue] - not in the stub
             Pin(busy, Pin.IN),
             Pin(dio1, Pin.IN),
             Pin(reset, Pin.OUT, value=1),
-            dio2_rf_sw=p.DIO2_SWITCH,
-            dio3_tcxo_millivolts=p.TCXO_MV or None,
+            dio2_rf_sw=switch,
+            dio3_tcxo_millivolts=tcxo_mv or None,
             lora_cfg=settings,
         )
         radio.set_irq_callback(wake)
         return radio
+
+    def sleep(self, ms):
+        """Deep sleep: ends in a start with reset cause DEEPSLEEP_RESET. The radio has to be asleep already."""
+        # A low chip select would wake it.
+        Pin(self._radio[1][0], Pin.OUT, value=1, hold=True)  # pyright: ignore[reportCallIssue] - not in the stub
+        esp32.gpio_deep_sleep_hold(True)  # pyright: ignore[reportAttributeAccessIssue] - nor this
+        machine.deepsleep(max(ms, 1))
+
+    def close(self):
+        """No more parts: what only opening them needs may go. The radio can still be opened again."""
+        self.pins = self.use = self.buses = self._parts = None
 
     def part(self, role, usual=""):
         """Open what does `role` here: the part that the settings name, else `usual`; None for "none".
@@ -127,6 +151,10 @@ class Board:
             return None
         return __import__("firmware.parts." + name, None, None, ("part",)).part(self)
 
-    def copies(self, name):
-        """A small blob in two copies, for what this device must not lose; `name` of at most 7 characters."""
-        return TwoCopies(self.nvs, name + self.owner, self.path + "/" + name + self.owner)
+    def copies(self, name, size=96):
+        """A blob of at most `size` bytes in two copies, for what this device must not lose; `name` of at most 7
+        characters."""
+        # A wake from sleep that measures only needs none.
+        from firmware.storage import TwoCopies
+
+        return TwoCopies(self.nvs, name + self.owner, self.path + "/" + name + self.owner, size)

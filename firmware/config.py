@@ -46,7 +46,7 @@ class Config:
     """WireError("config", key) names the entry that is missing, of the wrong kind or out of range."""
 
     def __init__(self, blob):
-        found = cbor.decode(blob, max_items=1024)
+        found = cbor.decode(blob, max_items=4096)
         if not isinstance(found, dict):
             raise WireError("config", 0)
         _ints(found, _RANGES)
@@ -84,7 +84,12 @@ class Config:
             if not _is(tag, 0, 255) or not _is(address, 0, 65535):
                 raise WireError("config", 15)
             self.routes[(tag, address)] = _blob(k_link, 15, 16)
+        # 0 awake all day, 1 a battery: sleeps between measurements. A bin is what can.
+        self.power = found.get(19, 0)
+        if not _is(self.power, 0, 1 if self.kind == 3 and self.role == NODE else 0):
+            raise WireError("config", 19)
         self.sink = _typed(found, 16, "")
+        self.plan = _typed(found, 18, b"")
         self.parts = _typed(found, 17, [])
         for name in self.parts:
             if not isinstance(name, str):

@@ -14,9 +14,13 @@ import time  # noqa: E402
 import machine  # noqa: E402
 
 try:
+    kept = None
+    if machine.reset_cause() == machine.DEEPSLEEP_RESET:
+        # By name: only what can sleep has this module.
+        kept = __import__("firmware.wake.start", None, None, ("wake",)).wake()
     import firmware.app
 
-    firmware.app.main()
+    firmware.app.main(kept)
 except BaseException as e:
     sys.print_exception(e)
     # A crash loop would wear the flash with boot counts: at most six starts a minute.

@@ -14,6 +14,7 @@ The same sources and the same compiler give the same bytes. Compiled files are k
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import os
 import re
@@ -25,12 +26,15 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host_tools.shake import letters, shake, shorten
 from provisioning import parts
 
 TREE = Path(__file__).resolve().parents[1]
 ARCHITECTURES = ("x64", "x86", "xtensawin")
 SCHEMA = "firmware.protocols.schema"
 
+# Called or read by the interpreter, or by the words of a board's settings.
+KEPT = frozenset({"main"})
 ROLES = ("node", "gateway")
 ROOTS = ("boot", "main", "firmware.app")
 # Loaded by name at run time, so no import statement shows them: every node greets with `hello`.
@@ -106,16 +110,27 @@ def imports_of(tree: ast.AST, package: str) -> set[str]:
 
 def kinds() -> list[str]:
     """The kinds of furniture that the firmware knows; `gateway` is the kind of that role."""
-    return [*sorted(p.stem for p in (TREE / "firmware/kinds").glob("[!_]*.py")), "gateway"]
+    from firmware.protocols.schema import TYPES
+
+    # Others of firmware/kinds are parts of one.
+    found = {name for name, _ in TYPES.values()} & {
+        p.stem for p in (TREE / "firmware/kinds").glob("[!_]*.py")
+    }
+    return [*sorted(found), "gateway"]
 
 
-def by_name(role: str, kind: str) -> list[str]:
-    """Modules that a board of this role and kind loads by their name."""
+def by_name(role: str, kind: str, usual: bool = False) -> list[str]:
+    """Modules that a board of this role and kind loads by their name; with `usual`, without the parts that its
+    settings would have to name."""
     # Which board it is stands in the configuration, so every board's pin constants are aboard.
     found = sorted(f"firmware.boards.{p.stem}" for p in (TREE / "firmware/boards").glob("[!_]*.py"))
     if role == "node":
         found += [f"firmware.kinds.{kind}", f"{SCHEMA}.{kind}", *NODE_SCHEMA]
-        found += [f"firmware.parts.{part}" for part in parts.names(kind)]
+        if (TREE / f"firmware/wake/{kind}.py").is_file():
+            # It can sleep.
+            found += [f"firmware.wake.{m}" for m in ("start", "node", kind, kind + "_setup")]
+        first = {names[0] for names in parts.roles(kind).values()}
+        found += [f"firmware.parts.{p}" for p in parts.names(kind) if not usual or p in first]
     return found
 
 
@@ -130,13 +145,13 @@ def without_other_roles(text: str, role: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def modules(role: str, kind: str) -> list[str]:
-    """Names of the modules that a bundle of this role and kind holds, sorted."""
+def modules(role: str, kind: str, usual: bool = False) -> list[str]:
+    """Names of the modules that a bundle of this role and kind holds, sorted; `usual` as for `by_name`."""
     if role not in ROLES:
         raise BundleError(f"no role {role!r}: known are {', '.join(ROLES)}")
     if kind not in kinds() or (kind == "gateway") != (role == "gateway"):
         raise BundleError(f"no {role} of kind {kind!r}: known are {', '.join(kinds())}")
-    pending = [*ROOTS, *by_name(role, kind)]
+    pending = [*ROOTS, *by_name(role, kind, usual)]
     for root in pending:
         if module_file(root) is None:
             raise BundleError(f"the firmware holds no module {root}, which a {role} of kind {kind} needs")
@@ -282,13 +297,33 @@ def board_path(name: str, path: Path, suffix: str) -> str:
     return stem + ("/__init__" if path.name == "__init__.py" else "") + suffix
 
 
-def content(name: str, path: Path, arch: str, mpy: bool, role: str = "") -> bytes:
+def content(name: str, text: str, arch: str, mpy: bool) -> bytes:
     """One file of a bundle."""
-    text = transformed(name, path, role)
     if name in ("boot", "main") or not mpy:
         return strip_source(text).encode()
-    # Names in tracebacks cost heap on the board: `cbor.py` would be ambiguous, `firmware/` says nothing.
-    return compile_module(text, board_path(name, path, ".py").removeprefix("firmware/"), arch)
+    # What tracebacks call it: a name that the board holds anyway.
+    return compile_module(text, name, arch)
+
+
+def sources(role: str, kind: str, usual: bool = False) -> dict[str, str]:
+    """The texts of a bundle's modules, without what none of them needs."""
+    return dict(_sources(role, kind, usual, _stamp()))
+
+
+def _stamp() -> int:
+    """Changes whenever a file of the firmware does."""
+    rows = [(str(p), s.st_mtime_ns, s.st_size) for p in (TREE / "firmware").rglob("*.py") if (s := p.stat())]
+    return hash(tuple(sorted(rows)))
+
+
+@functools.lru_cache(maxsize=16)
+def _sources(role: str, kind: str, usual: bool, stamp: int) -> dict[str, str]:
+    texts = {}
+    for name in modules(role, kind, usual):
+        path = module_file(name)
+        assert path is not None
+        texts[name] = transformed(name, path, role)
+    return letters(shorten(shake(texts, KEPT)))
 
 
 def build(
@@ -307,10 +342,10 @@ def build(
     if arch not in ARCHITECTURES:
         raise BundleError(f"no architecture {arch!r}: known are {', '.join(ARCHITECTURES)}")
     files: dict[str, bytes] = {}
-    for name in modules(role, kind):
+    for name, text in sources(role, kind).items():
         path = module_file(name)
         assert path is not None
-        files[board_path(name, path, ".mpy" if mpy else ".py")] = content(name, path, arch, mpy, role)
+        files[board_path(name, path, ".mpy" if mpy else ".py")] = content(name, text, arch, mpy)
     whole = hashlib.sha256()
     for name in sorted(files):
         whole.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(files[name]).digest())

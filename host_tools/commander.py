@@ -65,7 +65,7 @@ def check_arguments(op: str, args: Sequence[Any]) -> list[Any]:
     highest = OPS[op][1]
     given = list(args)
     asked = given.pop() if op in ("want", "plan") and given else None
-    wanted = {"want": (list, tuple), "plan": bytes}.get(op, type(None))
+    wanted: tuple[type, ...] = {"want": (list, tuple), "plan": (bytes,)}.get(op, (type(None),))
     if len(given) != len(highest) or not isinstance(asked, wanted):
         raise UsageError(f"{op} takes {len(highest) + (op in ('want', 'plan'))} arguments")
     for value, top in zip(given, highest, strict=True):

@@ -8,6 +8,7 @@ as a store answers, or from the file that the gateway wrote.
 from __future__ import annotations
 
 import bisect
+import json
 import os
 import shutil
 import tomllib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host_tools.errors import InputError, UsageError
+from host_tools.sim_plots import Picture, Truth, index_of, place
 
 if TYPE_CHECKING:
     from host_tools.rows import Row
@@ -30,12 +32,98 @@ SYNTHETIC_WATER = SCENARIOS / "water-synthetic.csv"
 #: Heap of our own code in the 64-bit interpreter (EMBEDDED 1); the stand-ins come on top (world.STAND_IN_KB).
 NODE_HEAP_KB = 150
 GATEWAY_HEAP_KB = 150
+#: A cabinet with its three-phase meter, contacts and a plan is over the rule: 156 does, measured.
+CABINET_HEAP_KB = 160
+
+#: What a cabinet's contacts can be: entries 12 and up of its settings, the number of a contact, + 100 where it
+#: opens to say so.
+CABINET_INPUTS = ("door", "breaker", "leakage", "feedback", "switch_on", "switch_off")
 
 #: Entry 11 of a board's configuration, by kind.
 SETTINGS = {
-    "lamp": {"default_level": 1, "dimmed_level": 2, "dimmed_from": 3, "dimmed_to": 4, "floor": 5},
-    "bin": {"empty_mm": 1, "full_mm": 2},
-    "leak": {"start_index": 1, "litres_per_pulse": 2},
+    "lamp": {
+        "default_level": 1,
+        "floor": 5,
+        "shed_floor": 6,
+        "virtual_output": 7,
+        "least_output": 8,
+        "nominal_mw": 9,
+        "power_gradient": 10,
+        "warm_up_s": 11,
+        "category": 12,
+        "closing_min": 13,
+        "opening_min": 14,
+        "switched": 15,
+        **{f"clo_{name}_{n}": 20 + 2 * n + i for n in range(6) for i, name in enumerate(("h", "percent"))},
+    },
+    "bin": {
+        "empty_mm": 1,
+        "full_mm": 2,
+        "diameter_mm": 3,
+        "bottom_width_mm": 4,
+        "bottom_depth_mm": 5,
+        "top_width_mm": 6,
+        "top_depth_mm": 7,
+        "full_percent": 8,
+        "not_full_percent": 9,
+        "empty_percent": 10,
+        "not_empty_percent": 11,
+        "fire_ddegc": 12,
+        "fire_rise_dk": 13,
+        "heartbeat_s": 14,
+        "supply_low_mv": 15,
+        "correct_air": 16,
+        "upright_x": 17,
+        "upright_y": 18,
+        "upright_z": 19,
+        "lid_contact": 20,
+        "lid_min": 21,
+        "hatch_contact": 22,
+        "hatch_longest_s": 23,
+        "compactor_contact": 24,
+        "compactor_longest_s": 25,
+        "hatch_answer_ms": 26,
+        "compactor_answer_ms": 27,
+    },
+    "leak": {
+        "start_index": 1,
+        "litres_per_pulse": 2,
+        "utc_offset_min": 3,
+        "supply_low_mv": 4,
+        "pressure_low_pa": 5,
+        "pressure_high_pa": 6,
+        "box_contact": 7,
+        "suspected_h": 16,
+        "detected_h": 17,
+        "night_from_h": 18,
+        "night_hours": 19,
+        "night_margin_dlh": 20,
+        "night_margin_percent": 21,
+        "nights": 22,
+        "cusum_slack_dlh": 23,
+        "cusum_limit_dlh": 24,
+        "high_lh": 25,
+        "high_hours": 26,
+        "blocked_h": 27,
+        "back_flow_l": 28,
+        "most_l": 29,
+    },
+    "cabinet": {
+        "default_on": 1,
+        "may_off": 2,
+        "on_s": 3,
+        "off_s": 4,
+        "idle_w": 5,
+        "least_w": 6,
+        "most_w": 7,
+        "low_v": 8,
+        "high_v": 9,
+        "dark_lux": 10,
+        "light_lux": 11,
+        **{f"{name}_input": 12 + i for i, name in enumerate(CABINET_INPUTS)},
+        "meter_s": 18,
+        "phases": 19,
+    },
     "gateway": {},
 }
 
@@ -60,12 +148,30 @@ def load(source: str | Path) -> dict[str, Any]:
     for key in ("title", "start_utc", "hours", "cell", "board"):
         if key not in found:
             raise InputError(f"{path}: a scenario needs {key!r}")
+    for board in found["board"]:
+        if "plan" in board:
+            # Named relative to the scenario.
+            board["plan"] = str(path.parent / board["plan"])
     return found
+
+
+def compiled(board: dict[str, Any]) -> bytes:
+    """The compact plan of a scenario's board, b"" without one."""
+    if "plan" not in board:
+        return b""
+    from host_tools import plan
+
+    try:
+        found = json.loads(Path(board["plan"]).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise InputError(f"{board['plan']}: not a plan: {e}") from None
+    return plan.compile(found)
 
 
 @dataclass
 class Result:
-    """What a run left: files in `folder`, rows in the order of `rows.COLUMNS`, and notes for people."""
+    """What a run left: files in `folder`, rows in the order of `rows.COLUMNS`, notes for people, and what the
+    boards did and were given (`truth`)."""
 
     folder: Path
     rows: list[Row]
@@ -75,6 +181,8 @@ class Result:
     failures: list[str]
     consoles: dict[str, list[str]] = field(default_factory=dict)
     digest: str = ""
+    plots: Path | None = None
+    truth: Truth = field(default_factory=Truth)
 
 
 @dataclass
@@ -103,12 +211,11 @@ def water_series(wanted: dict[str, str], hours: float) -> tuple[list[tuple[int, 
     from hw.virtual.chips.pulse_meter import read_csv
 
     data = os.environ.get("LANTERNE_DATA")
-    path = Path(data) / "water" / wanted["file"] if data else SYNTHETIC_WATER
+    made = SCENARIOS / wanted["synthetic"] if "synthetic" in wanted else SYNTHETIC_WATER
+    path = Path(data) / "water" / wanted["file"] if data else made
     if not path.is_file():
-        path = SYNTHETIC_WATER
-    kind = (
-        "synthetic series" if path == SYNTHETIC_WATER else "real meter series (DAIAD trial A, CC-BY-SA 4.0)"
-    )
+        path = made
+    kind = "synthetic series" if path == made else "real meter series (DAIAD trial A, CC-BY-SA 4.0)"
     try:
         rows = read_csv(path, wanted["start"])
     except (OSError, ValueError) as e:
@@ -140,6 +247,40 @@ def _line(points: list[list[float]]) -> Callable[[int], float]:
     return at
 
 
+def _wiring(kind: str, hw: HwBoard, chips: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Where the chips sit; a contactor's feedback is the third contact, if the board has one."""
+    found = {part: dict(hw.wiring[part]) for part in chips}
+    if kind == "cabinet" and "contact3" in hw.wiring:
+        found["relay"]["feedback"] = hw.wiring["contact3"]["contact"]
+    return found
+
+
+def _furnish_cabinet(b: dict[str, Any], hw: HwBoard, chips: dict[str, Any]) -> None:
+    """A feeder of `feeder_w` watts (3000) on three phases behind the contactor, the meter before it, door and
+    breaker on the first two contacts; a photocell where one is among the parts, `lux` its (hours, lux) points."""
+    from hw.virtual.chips.contact import Contact
+    from hw.virtual.chips.modbus_meter import ModbusMeter
+    from hw.virtual.chips.photocell import Photocell
+    from hw.virtual.chips.relay_lamp import RelayLamp
+
+    relay = RelayLamp(b.get("feeder_w", 3000.0), warm_s=b.get("warm_s", 0.0), cool_s=0.0)
+    chips["relay"] = relay
+
+    def phase(own_w: float) -> Callable[[int], tuple[float, float, float]]:
+        return lambda _: (230.0, (relay.power_w / 3 + own_w) / 230, 1.0)
+
+    parts = b.get("parts", {})
+    if parts.get("energy", "modbus_meter") == "modbus_meter":
+        # The box itself draws 8 W.
+        loads = [phase(8.0), phase(0.0), phase(0.0)]
+        chips["modbus_meter"] = ModbusMeter(1, loads, direction=True, step_us=10_000_000)
+    if parts.get("photocell") == "photocell":
+        chips["photocell"] = Photocell(_line(b["lux"]), across_ohm=100_000)
+    for name, closed in (("contact1", True), ("contact2", False)):
+        if name in hw.wiring and parts.get("contacts") != "none":
+            chips[name] = Contact(closed)
+
+
 class Run:
     """One run of one scenario into a folder, step by step; `run` below does them all."""
 
@@ -149,6 +290,9 @@ class Run:
         self.options = options
         self.hours = float(options.hours or scenario["hours"])
         self.water = ""
+        self.truth = Truth()
+        # A plan that cannot be drawn is told before the run, not after.
+        self.place = place(scenario)
         self.gateway = next(b["name"] for b in scenario["board"] if b["kind"] == "gateway")
 
     def provision(self) -> Tenant:
@@ -189,6 +333,8 @@ class Run:
                 interval_s=b.get("interval_s", 900),
                 extra={names[n]: v for n, v in settings.items()},
                 parts=b.get("parts", {}),
+                plan=compiled(b),
+                power=b.get("power", "mains"),
                 sink=sink,
                 routes=[self.routes] if sink else [],
             ),
@@ -204,6 +350,7 @@ class Run:
         world = World(seed=o.seed, start_utc=self.scenario["start_utc"], air=self.air, keep=())
         for b in self.scenario["board"]:
             self._add(world, tenant, b, sink if b["name"] == self.gateway else "")
+        world.observe("actuate", lambda e: self.truth.outputs[e.board].append((e.t_us, e.what)))
         return world
 
     def _add(self, world: World, tenant: Tenant, b: dict[str, Any], sink: str) -> None:
@@ -222,18 +369,20 @@ class Run:
         settings = dict(b.get("settings", {}))
         chips: dict[str, Any] = {"radio": SX1262(self.air, name=b["name"], position=tuple(b["at"]))}
         self._furnish(b, hw, chips, settings)
+        self._remember(b, chips, settings)
         own = {"bundle": built.digest}
         if b["kind"] == "lamp":
             own["lamp"] = f"{hw.pins['DIM']} {hw.about['lamp']['dim_full_level']}\n".encode()
         rail = hw.about["sensors"]
-        heap = (GATEWAY_HEAP_KB if sink else NODE_HEAP_KB) + STAND_IN_KB
+        own_kb = CABINET_HEAP_KB if b["kind"] == "cabinet" else NODE_HEAP_KB
+        heap = (GATEWAY_HEAP_KB if sink else own_kb) + STAND_IN_KB
         board = world.add_board(
             b["name"],
             mpy_dir=built.path,
             heap=f"{heap}k",
             interpreter=self.options.interpreter,
             chips=chips,
-            wiring={part: hw.wiring[part] for part in chips},
+            wiring=_wiring(b["kind"], hw, chips),
             nvs={"lanterne": self.image(tenant, b, settings, sink)},
             table=hw.table,
             flash_size=hw.flash_size,
@@ -255,11 +404,18 @@ class Run:
         """Solder on what the kind has."""
         from hw.virtual.chips.a02yyuw import A02YYUW
         from hw.virtual.chips.battery import Battery
+        from hw.virtual.chips.bl0942 import BL0942
         from hw.virtual.chips.lamp_0_10v import Lamp010V
         from hw.virtual.chips.pulse_meter import PulseMeter
 
         if b["kind"] == "lamp":
-            chips["lamp"] = Lamp010V(full_level=hw.about["lamp"]["dim_full_level"])
+            chips["lamp"] = lamp = Lamp010V(full_level=hw.about["lamp"]["dim_full_level"])
+            if b.get("parts", {}).get("energy") == "bl0942":
+                chips["bl0942"] = BL0942(
+                    hw.wiring["bl0942"]["uart"],
+                    lambda _: (230.0, lamp.power_w / 230, 1.0),
+                    step_us=10_000_000,
+                )
         if b["kind"] in ("bin", "leak"):
             supply = hw.about["supply"]
             chips["battery"] = Battery(
@@ -278,8 +434,23 @@ class Run:
             chips["meter"] = PulseMeter(series, litres_per_pulse=settings.get("litres_per_pulse", 1))
             # Entered at installation: what the register shows when the board gets its power.
             settings["start_index"] = int(index_at(series, 0))
+        if b["kind"] == "cabinet":
+            _furnish_cabinet(b, hw, chips)
         if b["kind"] not in SETTINGS:
             raise InputError(f"board {b['name']}: no kind {b['kind']!r}", f"kinds: {', '.join(SETTINGS)}")
+
+    def _remember(self, b: dict[str, Any], chips: dict[str, Any], settings: dict[str, int]) -> None:
+        """What is so on a board at power-on, and what its sensors will be given."""
+        name = b["name"]
+        lamp = chips.get("lamp")
+        self.truth.outputs[name] = [(0, {"level": lamp.level, "power_w": lamp.power_w})] if lamp else []
+        # Straight walls; what a bin of another shape holds is not drawn.
+        if "distance_m" in b and not {"bottom_width_mm", "bottom_depth_mm"} & set(settings):
+            empty, full = settings.get("empty_mm", 1200) / 1000, settings.get("full_mm", 200) / 1000
+            depth = _line(b["distance_m"])
+            self.truth.fill[name] = lambda t: min(100.0, max(0.0, 100 * (empty - depth(t)) / (empty - full)))
+        if "meter" in chips and "water" in b:
+            self.truth.index[name] = index_of(water_series(b["water"], self.hours)[0])
 
     def execute(self) -> Result:
         """Provision, run, take in, decode."""
@@ -359,14 +530,18 @@ class Run:
             self.failures,
             self.consoles,
             world.digest(),
+            Picture(self.scenario, found.rows, self.truth, self.hours, self.water, self.place).write(
+                self.folder
+            ),
+            self.truth,
         )
 
 
 def run(source: str | Path, folder: Path | str, options: Options | None = None) -> Result:
     """Run a scenario into `folder`, which is emptied when an earlier run made it.
 
-    Leaves there: capture.pcap, readings.db, keys.json (reader), commander.json, gateway.json, tenant/ and the
-    boards' bundles and console logs. UsageError for a folder that holds something else.
+    Leaves there: capture.pcap, readings.db, plots.svg, keys.json (reader), commander.json, gateway.json, tenant/
+    and the boards' bundles and console logs. UsageError for a folder that holds something else.
     """
     target = Path(folder)
     if target.exists() and any(target.iterdir()) and not (target / "capture.pcap").exists():

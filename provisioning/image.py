@@ -6,6 +6,8 @@
           9 board name, text     10 role (0 node, 1 gateway)
          11 {kind-specific integers}                    12 {1: frequency kHz, 2: SF, 3: power dBm}
          13 report interval s    14 protection
+         18 plan, compact (docs/decisions/0013), of a lamp or cabinet
+         19 power class: 0 mains, 1 battery (a bin that sleeps between measurements); absent: 0
          17 parts: [role, part, role, part ...], where they are not the usual ones (provisioning/parts.py)
          15 routes, gateway only: [[tag, address, link key bstr 16], ...]      16 sink, gateway only: text
     key   1 K_dev bstr 32         2 signing seed bstr 32  3 public key bstr 32
@@ -27,6 +29,10 @@ from provisioning.record import KINDS, PROFILES, KeyRecord
 from provisioning.tenant import Tenant
 
 MAX_COMMANDERS = 4  # TRUST 1
+POWER = ("mains", "battery")
+#: Kinds that can sleep between measurements, and the parts that they then have (firmware/wake).
+SLEEPERS = {"bin": ("range", "supply")}
+MAX_CFG = 7500  # firmware/app.py: what is read from NVS
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Options:
     extra: Mapping[int, int] = field(default_factory=dict)
     commanders: Sequence[int] = (1,)
     parts: Mapping[str, str] = field(default_factory=dict)
+    plan: bytes = b""
+    power: str = "mains"
     sink: str = ""
     routes: Sequence[Keyring] = ()
 
@@ -92,6 +100,16 @@ def _check(record: KeyRecord, options: Options) -> None:
     for ring in options.routes:
         if ring.role != "gateway":
             raise UsageError(f"a gateway gets link keys, not a {ring.role} keyring")
+    if options.power not in POWER:
+        raise UsageError(f"no power class {options.power!r}: there are {', '.join(POWER)}")
+    if options.power != "mains":
+        if record.kind not in SLEEPERS:
+            raise UsageError(
+                f"a {record.kind} cannot sleep: only {', '.join(SLEEPERS)} can be of class battery"
+            )
+        for role, part in options.parts.items():
+            if part != "none" and role not in SLEEPERS[record.kind]:
+                raise UsageError(f"{role} ({part}) does not work on a {record.kind} that sleeps")
     if record.status != "active":
         raise UsageError(f"epoch {record.epoch} of {record.name} is {record.status}: no board gets its keys")
 
@@ -126,6 +144,16 @@ def build(tenant: Tenant, name: str, options: Options | None = None) -> Image:
     chosen = parts.chosen(record.kind, options.parts)
     if chosen:
         cfg[17] = chosen
+    if options.plan:
+        cfg[18] = options.plan
+    if options.power != "mains":
+        cfg[19] = POWER.index(options.power)
+    made = bytes(encode(cfg))
+    if len(made) > MAX_CFG:
+        raise UsageError(
+            f"the settings of {name} take {len(made)} bytes, a board holds {MAX_CFG}",
+            "give each gateway fewer routes: about 300 fit",
+        )
     secrets = tenant.secrets(record)
     key = {1: secrets.k_dev, 2: secrets.seed, 3: secrets.public_key}
-    return Image(bytes(encode(cfg)), bytes(encode(key)))
+    return Image(made, bytes(encode(key)))

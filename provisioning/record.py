@@ -16,7 +16,7 @@ STRUCTURES = {"sign1": 18, "mac0": 17, "encrypt0": 16}  # COSE tags
 ALGORITHMS = {"sign1": -19, "mac0": 4, "encrypt0": 10}  # Ed25519, HMAC 256/64, AES-CCM-16-64-128
 KEY_LENGTHS = {label: 16 if label in ("enc-up", "enc-down", "link") else 32 for label in LABELS}
 # Message types of the field table (wire format), as kinds of furniture.
-KINDS = {"lamp": 2, "bin": 3, "leak": 4, "site": 5, "gateway": 7}
+KINDS = {"lamp": 2, "bin": 3, "leak": 4, "site": 5, "cabinet": 6, "gateway": 7}
 # What no keyring and no registry ever holds, whatever it is called there.
 SECRETS = frozenset({"root", "k_dev", "seed", "private", "private_key", "secret", "recover", "kcv", "ticket"})
 _MEMBERS = frozenset(

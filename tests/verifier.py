@@ -11,17 +11,17 @@ from types import SimpleNamespace as Namespace
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
-
 TYPES = (  # by message type: name, then fields from key 4 on with their decimals
-    "", "hello boot_count reset_cause last_seq bundle protection clock_generation overwritten recovered",
-    "lamp level target reason power/1 energy burn_time/1 temperature/1",
-    "bin fill distance/3 quality fill_class temperature/1 tilt distances/3",
-    "leak index/3 flow/1 hourly leak_state", "site level power/1 fill flow/1 leak_state")
+    "", "hello boot_count reset_cause last_seq bundle protection clock_generation overwritten recovered plan",
+    "lamp level target reason power/1 energy burn_time/1 temperature/1 commanded switch_count",
+    "bin fill distance/3 quality fill_class temperature/1 tilt distances/3 fault fill_speed/1 full_in hatch"
+    " compactor cycles", "leak index/3 flow/1 hourly leak_state pressure",
+    "site level power/1 fill flow/1 leak_state", "cabinet contactor target reason local power power_l1 power_l2"
+    " power_l3 energy burn_time/1 switches voltage_l1/1 voltage_l2/1 voltage_l3/1 photocell")
 RESULTS = {2: "checkpoint covers head", 3: "result cseq outcome last_cseq", 4: "leaf cseq - of_seq leaf"}
 PURPOSES = {10: 0, 11: 1, 12: 3, 13: 4, 15: 6}  # of uplinks, by port
 DEPTH = "bad_signature bad_tag no_key wrong_structure wrong_purpose link_number malformed fragment_incomplete"
 UNDECIDED = ("unknown_device", "unknown_tenant", "no_key", "fragment_incomplete")
-
 def sha(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 

@@ -29,7 +29,8 @@ from host_tools.bundle import (
     imports_of,
     kinds,
     module_file,
-    modules,
+    sources,
+    transformed,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +40,7 @@ GROWTH_PERCENT = 10
 HEAP_NOISE = 256
 HEAP = "16m"
 
-_SHELLS = ("machine", "esp32", "network")
+_SHELLS = ("machine", "esp32", "network", "onewire", "ds18x20")
 _MEASURE = """
 import gc, sys
 sys.path[:] = ['.', '.frozen']
@@ -128,27 +129,38 @@ def heap_of(names: list[str], tree: Path) -> dict[str, int]:
     return found
 
 
-def measure() -> dict[str, Size]:
-    """Sizes of every module, then of each bundle as the sum of its modules, under `bundle role/kind`."""
-    names = every_module()
+def sized(texts: dict[str, str]) -> dict[str, Size]:
+    """Sizes of modules, in the order in which they are imported."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         files = {}
-        for name in names:
+        for name, text in texts.items():
             path = module_file(name)
             assert path is not None
-            data = content(name, path, "x64", mpy=True)
+            data = content(name, text, "x64", mpy=True)
             files[name] = len(data)
             target = tree / board_path(name, path, ".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        heap = heap_of(names, tree)
-    table = {name: Size(files[name], heap[name]) for name in sorted(names)}
+        heap = heap_of(list(texts), tree)
+    return {name: Size(files[name], heap[name]) for name in texts}
+
+
+def measure() -> dict[str, Size]:
+    """Sizes of every module as it is, then of each bundle with its usual parts, under `bundle role/kind`."""
+    order = every_module()
+    texts = {}
+    for name in order:
+        path = module_file(name)
+        assert path is not None
+        texts[name] = transformed(name, path)
+    table = dict(sorted(sized(texts).items()))
     for kind in kinds():
         role = "gateway" if kind == "gateway" else "node"
-        inside = [table[m] for m in modules(role, kind) if m in table]
+        inside = sources(role, kind, usual=True)
+        found = sized({name: inside[name] for name in order if name in inside}).values()
         table[f"bundle {role}/{kind}"] = Size(
-            sum(s.mpy_bytes for s in inside), sum(s.heap_bytes for s in inside)
+            sum(s.mpy_bytes for s in found), sum(s.heap_bytes for s in found)
         )
     return table
 

@@ -1,83 +1,215 @@
-"""A bin on a board: a burst of ultrasonic echoes once an interval, reported as fill, distance and quality.
+"""A bin on a board: a burst of echoes once an interval; fill, class, distance and quality when there is news.
 
-Settings (entry 11 of the configuration), mm: 1 distance to the bottom of the empty bin, 2 to the full mark.
+Told at once: an alarm that began, and what became of an order. With a measurement: an alarm that ended, another
+class, more than 5 points, and else once in the time of setting 14, with the distances since then.
+
+Settings (entry 11 of the configuration). Container, mm: 1 and 2 distances to the bottom (1200) and the full mark
+(200); 3 diameter of a lying cylinder, or 4 to 7 width and depth at the bottom and at the full mark. Rules: 8 to
+13 the numbers of `bin.RULES`, 14 longest time without a reading, s (14400), 15 mV below which the supply is low
+(3300), 16 the sensor reckons with 20 degC, so that a thermometer beside it corrects it (0). More settings:
+bin_extras.py, bin_outputs.py.
 """
 
 import asyncio
+import struct
+import sys
 
-from firmware.drivers.errors import BusError, DriverError, NotReady
-from firmware.furniture.bin import fill_class, fill_percent, median
+from firmware.drivers.errors import DriverError
 from firmware.protocols.compat import const
+from firmware.roles.commands import COMPACT, HATCH
 
 _SUPPLY = const(2)
+_ALARMS = const(3)
 _FILL = const(4)
 _DISTANCE = const(5)
-_QUALITY = const(6)
 _CLASS = const(7)
+_TEMPERATURE = const(8)
+_TILT = const(9)
+_DISTANCES = const(10)
 
-_ECHOES = const(5)
-# A processed echo comes every 300 ms at the slowest.
-_ECHO_MS = const(310)
+# What a burst says, in values; what a short carrier leaves out when the older distances are gone: forecast, speed,
+# cycles, supply, tilt, temperature, fault, compactor, hatch, quality.
+_BURST = b"\x04\x05\x06\x07\x0a\x0b\x0c\x0d"
+_LEAST = b"\x0d\x0c\x10\x02\x09\x08\x0b\x0f\x0e\x06"
+
+_EMPTIED = const(2)
+_FIRE = const(8)
+_LOW = const(1 << 8)
+# Tilt and lid as `Watch` sees them: of one moment, when somebody throws something in or empties the bin.
+_MOMENT = const(0x30)
+
 # No wait is longer, so that the supervisor hears from the task: an interval may be a day.
 _LOOK_MS = const(300000)
+_OFTEN_MS = const(60000)
+_NEWS = const(5)  # points
+_SAMPLES = const(24)  # of a vector in the field table
+_LOW_MARGIN_MV = const(100)
 
 
 class Kind:
-    OPS = ()
+    OPS = (HATCH, COMPACT)
     LISTEN = False
 
     def __init__(self, board, cfg, clock, report):
-        self._empty_mm = cfg.extra.get(1, 1200)
-        self._full_mm = cfg.extra.get(2, 200)
-        self._range = board.part("range", "a02yyuw")
-        self._supply = board.part("supply", "supply")
+        from firmware.kinds.bin_setup import drop, setup
+
         self._clock = clock
         self._report = report
+        report.shorten = self._shorten
         self._interval_ms = cfg.interval_s * 1000
         self._phase_ms = cfg.phase_ms(self._interval_ms)
-        self._class = None
+        self._wake = asyncio.Event()
+        self._bits = 0  # of `Watch`
+        self._seen = 0  # alarms, as last looked at
+        self._told = 0  # alarms that the last reading had
+        self._fill = self._class = None  # and its level
+        self._samples = []
+        # What `setup` fills in.
+        self._mark = self._base_s = self._low_mv = self._quiet_ms = 0
+        self._s = b""
+        self._supply, self._copies, self._more, self._outs = setup(self, board, cfg.extra)
+        self._sent_ms = -self._quiet_ms
+        drop("kinds.bin_setup")
+
+    def _save(self, now):
+        if self._outs:
+            self._cycles = self._outs.cycles
+        head = struct.pack(">III", self._mark, self._base_s + now // 1000, self._cycles)
+        self._copies.write(head + bytes(self._s))
 
     def execute(self, op, args):
-        return "op_refused"
+        """Carry out a command of OPS: the name of a refusal, or None where it is accepted. How it went is in the
+        readings that follow."""
+        if not self._outs:
+            return "op_refused"
+        if args[0] and self._bits & _FIRE:
+            return "interlock"
+        self._wake.set()
+        return self._outs.order(op == COMPACT, args, self._clock.now_ms())
 
-    async def _echoes(self):
-        found = []
-        wait = self._range.start()
-        try:
-            for _ in range(_ECHOES):
-                await asyncio.sleep_ms(wait)
-                wait = _ECHO_MS
-                try:
-                    found.append(self._range.read_mm())
-                except (NotReady, BusError):
-                    found.append(None)
-        finally:
-            self._range.stop()
-        return found
-
-    async def measure(self):
-        """Fill the report's values; what was not measured is absent."""
+    def _shorten(self):
         values = self._report.values
-        distance, quality = median(await self._echoes())
-        values[_DISTANCE] = distance
-        values[_QUALITY] = quality
-        values[_FILL] = values[_CLASS] = None
-        if distance is not None:
-            values[_FILL] = fill = fill_percent(distance, self._empty_mm, self._full_mm)
-            values[_CLASS] = self._class = fill_class(fill, self._class)
+        found = values[_DISTANCES]
+        if found:
+            values[_DISTANCES] = found[:-1] or None
+            return True
+        for key in _LEAST:
+            if values[key] is not None:
+                values[key] = None
+                return True
+        return False
+
+    async def _nap(self, ms):
+        # A lock or a ram that moves is looked at all the while.
+        clock = self._clock
+        end = clock.now_ms() + ms
+        while ms > 0:
+            await asyncio.sleep_ms(min(ms, self._outs.step(clock.now_ms())) if self._outs else ms)
+            ms = end - clock.now_ms()
+
+    async def _look(self, now):
+        """Supply and extras, into the values."""
+        values = self._report.values
+        self._bits &= ~_EMPTIED
+        mv = None
         try:
-            values[_SUPPLY] = self._supply.read_mv()
+            if self._supply:
+                mv = self._supply.read_mv()
+                low = self._low_mv + (_LOW_MARGIN_MV if self._mask & _LOW else 0)
+                self._mask = self._mask & ~_LOW | (_LOW if mv < low else 0)
         except DriverError:
-            values[_SUPPLY] = None
+            pass
+        values[_SUPPLY] = mv
+        more = self._more
+        if more:
+            await more.look(self._nap, now)
+            values[_TEMPERATURE] = more.ddegc
+            values[_TILT] = more.tilt
+            if more.ddegc is not None:
+                from firmware.kinds.bin_measure import heat
+
+                heat(self, now, more.ddegc)
+
+    async def _measure(self):
+        from firmware.kinds.bin_measure import MODULES, measure
+
+        await measure(self)
+        del measure
+        # Room for a signature; a thermometer asks for the rules once a minute.
+        if not self._more or self._more.ddegc is None:
+            for name in MODULES:
+                sys.modules.pop("firmware." + name, None)
+                home, name = name.split(".")
+                home = sys.modules["firmware." + home]
+                if hasattr(home, name):
+                    delattr(home, name)
+
+    def _tell(self, now, measured, news):
+        """Report where there is news; else keep the distance for the next reading."""
+        values = self._report.values
+        mask = self._bits & ~_MOMENT | self._mask
+        if self._more:
+            mask |= self._more.mask
+        if self._outs:
+            mask |= self._outs.tell(values)
+        fill = values[_FILL]
+        # What could not be stored waits for the next measurement.
+        due = news or mask & ~(self._seen | self._told)
+        self._seen = mask
+        if measured:
+            # A heartbeat is not late by the time that a burst takes.
+            due = due or mask != self._told or now + self._interval_ms // 2 >= self._sent_ms + self._quiet_ms
+            if fill is not None:
+                due = due or values[_CLASS] != self._class or abs(fill - self._fill) > _NEWS
+            values[_DISTANCES] = self._samples or None
+        elif not due:
+            return
+        else:
+            for key in _BURST:
+                values[key] = None
+        values[_ALARMS] = mask
+        if due and self._report.send(mask & ~self._told != 0):
+            self._told = mask & ~_EMPTIED
+            self._mask &= ~_EMPTIED
+            if measured:
+                self._sent_ms = now
+                self._samples = []
+                if fill is not None:
+                    self._fill = fill
+                    self._class = values[_CLASS]
+                self._save(now)
+        else:
+            # It lasts for one step only, and must not go with a reading that could not be stored.
+            self._mask |= mask & _EMPTIED
+            if measured:
+                mm = values[_DISTANCE]
+                self._samples = [] if mm is None else [mm] + self._samples[: _SAMPLES - 1]
 
     async def run(self, alive):
-        next_ms = self._clock.now_ms() + self._phase_ms
+        clock = self._clock
+        outs = self._outs
+        look_ms = clock.now_ms()
+        next_ms = look_ms + self._phase_ms
         while True:
             alive()
-            wait = next_ms - self._clock.now_ms()
-            if wait > 0:
-                await asyncio.sleep_ms(min(wait, _LOOK_MS))
-                continue
-            next_ms += self._interval_ms
-            await self.measure()
-            self._report.send()
+            now = clock.now_ms()
+            wait = outs.step(now) if outs else _LOOK_MS
+            # A ram before the sensor is no level.
+            measured = now >= next_ms and not (outs and outs.moving)
+            if measured or now >= look_ms:
+                await self._look(now)
+                if measured:
+                    await self._measure()
+                    while next_ms <= now:
+                        next_ms += self._interval_ms
+                look_ms = now + (_OFTEN_MS if self._more else _LOOK_MS)
+                self._tell(now, measured, False)
+            if outs and outs.news:
+                outs.news = False
+                self._tell(now, False, True)
+            wait = min(wait, look_ms - clock.now_ms(), next_ms - clock.now_ms())
+            try:
+                await asyncio.wait_for_ms(self._wake.wait(), max(wait, 10))
+                self._wake.clear()
+            except asyncio.TimeoutError:
+                pass

@@ -1,4 +1,4 @@
-"""Keys of a device and the rows of its key record (TRUST 0, 13)."""
+"""Keys of a device and the `purposes` of its key record (TRUST 0, 13)."""
 
 from firmware.protocols.cbor import WireError, encode
 from firmware.protocols.hmac256 import hkdf
@@ -41,24 +41,3 @@ def purposes(profile):
     else:
         raise WireError("wrong_structure")
     return {0: up, 1: sign, 2: down, 3: up, 4: recover}
-
-
-def pinned(record, purpose):
-    """(COSE tag, algorithm, key label) that the record pins for a purpose.
-
-    The keys of `record["purposes"]` are integers, or their text as JSON has them. WireError wrong_purpose.
-    """
-    rows = record["purposes"]
-    row = rows.get(purpose) or rows.get(str(purpose))
-    if row is None:
-        raise WireError("wrong_purpose")
-    name = row["structure"]
-    return 17 if name == "mac0" else 16 if name == "encrypt0" else 18, row["alg"], row["key"]
-
-
-def key(record, label):
-    """The bytes of a key of the record; WireError no_key."""
-    found = record["keys"].get(label)
-    if found is None:
-        raise WireError("no_key")
-    return found

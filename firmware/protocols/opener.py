@@ -1,6 +1,6 @@
 """Opens COSE frames: the structure, algorithm and key are the record's, never the frame's (TRUST 13)."""
 
-from firmware.protocols import cose, keys
+from firmware.protocols import cose, keyrecord
 from firmware.protocols.cbor import WireError
 from firmware.protocols.hmac256 import Hmac, equal
 from firmware.protocols.seal import nonce
@@ -24,7 +24,7 @@ class Opener:
         """
         kind, piv, kid, body, tag = cose.parse(frame)
         r = self.record
-        pinned, alg, label = keys.pinned(r, purpose)
+        pinned, alg, label = keyrecord.pinned(r, purpose)
         if kind != pinned:
             raise WireError("wrong_structure")
         if kid is not None and kid != r.get("kid"):
@@ -37,7 +37,7 @@ class Opener:
         if kind == 16:
             from firmware.protocols import ccm
 
-            return ccm.open(keys.key(r, label), nonce(r, seq), cose.enc_structure(aad), body)
+            return ccm.open(keyrecord.key(r, label), nonce(r, seq), cose.enc_structure(aad), body)
         if kind == 18:
             verify = self._verify
             if verify is None:
@@ -47,7 +47,7 @@ class Opener:
             return body
         mac = self._macs.get(label)
         if mac is None:
-            mac = self._macs[label] = Hmac(keys.key(r, label))
+            mac = self._macs[label] = Hmac(keyrecord.key(r, label))
         if not equal(mac.digest(cose.to_be_maced(aad, body))[:8], tag):
             raise WireError("bad_tag")
         return body

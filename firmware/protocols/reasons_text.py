@@ -148,6 +148,11 @@ A part of the plan arrived without the parts before it.
 Une partie du plan est arrivée sans celles qui la précèdent.
 Send the plan again from its beginning.
 Renvoyer le plan depuis le début.
+shedding
+Load shedding is in force and RAISE may not undo it.
+Un délestage est en cours et RAISE ne peut l'annuler.
+Wait for its end, or use LIGHT under a command key.
+Attendre sa fin, ou employer LIGHT avec une clé de commande.
 truncated
 The data ends before the item does.
 Les données s'arrêtent avant la fin de l'élément.

@@ -1,6 +1,6 @@
 """Seals payloads into COSE frames with what the key record pins (TRUST 0, 12, 13)."""
 
-from firmware.protocols import chain, cose, keys
+from firmware.protocols import chain, cose, keyrecord
 from firmware.protocols.cbor import WireError
 from firmware.protocols.compat import const
 from firmware.protocols.hmac256 import Hmac
@@ -43,7 +43,7 @@ class Sealer:
     def _hmac(self, label):
         mac = self._macs.get(label)
         if mac is None:
-            mac = self._macs[label] = Hmac(keys.key(self.record, label))
+            mac = self._macs[label] = Hmac(keyrecord.key(self.record, label))
         return mac
 
     def seal(self, purpose, seq, payload, kid=None):
@@ -53,7 +53,7 @@ class Sealer:
         """
         if len(payload) > _MAX_PAYLOAD:
             raise WireError("too_long")
-        tag, alg, label = keys.pinned(self.record, purpose)
+        tag, alg, label = keyrecord.pinned(self.record, purpose)
         aad = self._aad(purpose, seq, tag, alg)
         buf = self._buf
         view = self._view
@@ -64,13 +64,13 @@ class Sealer:
             from firmware.protocols.ed25519 import sign
 
             end = cose.to_be_signed_into(buf, _BODY, aad, payload)
-            mac = sign(keys.key(self.record, label), self.record["public_key"], bytes(view[_BODY:end]))
+            mac = sign(keyrecord.key(self.record, label), self.record["public_key"], bytes(view[_BODY:end]))
         else:
             from firmware.protocols import ccm
 
             end = cose.enc_structure_into(buf, _BODY, aad)
             payload = ccm.seal(
-                keys.key(self.record, label), nonce(self.record, seq), bytes(view[_BODY:end]), payload
+                keyrecord.key(self.record, label), nonce(self.record, seq), bytes(view[_BODY:end]), payload
             )
             mac = b""
         end = cose.pack_into(buf, 0, seq, payload, mac, kid)
@@ -80,6 +80,6 @@ class Sealer:
 
     def leaf(self, purpose, seq, payload):
         """The 32-byte leaf of a frame under the record's leaf key."""
-        tag, alg, _ = keys.pinned(self.record, purpose)
+        tag, alg, _ = keyrecord.pinned(self.record, purpose)
         r = chain.salt(self._hmac("leaf"), seq)
         return chain.leaf(self._aad(purpose, seq, tag, alg), payload, r)

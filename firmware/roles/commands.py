@@ -220,5 +220,5 @@ def _read(payload):
     if op == PLAN:
         if not isinstance(part, bytes):
             raise WireError("op_args")
-        args.append(part)
+        return ref, ttl, op, [args[0], args[1], part]
     return ref, ttl, op, args

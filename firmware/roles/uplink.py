@@ -9,7 +9,7 @@ from firmware.protocols.airtime import max_payload, time_on_air_us
 from firmware.protocols.cbor import WireError, encode
 from firmware.protocols.codec import blank, encode_into
 from firmware.protocols.compat import const
-from firmware.protocols.keys import pinned
+from firmware.protocols.keyrecord import pinned
 from firmware.protocols.schema import message
 
 # When a checkpoint is due: at SF10 and slower, and at SF9 and faster (TRUST 3).

@@ -10,7 +10,7 @@ from host_tools.commands.common import Settings, command, option, tenant_option
 from host_tools.errors import UsageError
 from host_tools.output import say
 
-KINDS = ("lamp", "bin", "leak", "site", "gateway")
+KINDS = ("lamp", "bin", "leak", "site", "cabinet", "gateway")
 PROFILES = ("encrypt0", "mac0", "sign1")
 
 NEW = """\

@@ -21,7 +21,8 @@ MAX_SCENARIO = 1 << 20  # bytes; chosen, so that a wrong path is told at once
 RUN = """\
 SCENARIO is a name that `lanterne sim list` shows, or a file of your own. Keys, a registry and firmware
 bundles are made, the boards run the real firmware in virtual time, and what their gateway hears is captured,
-verified and stored in the folder of --out. The tenant is a laboratory's: its keys are good for nothing else.
+verified and stored in the folder of --out, with a page of curves, plots.svg. The tenant is a laboratory's:
+its keys are good for nothing else.
 
 \b
   lanterne sim run demo -o out
@@ -30,8 +31,8 @@ verified and stored in the folder of --out. The tenant is a laboratory's: its ke
 RUN_FR = """\
 SCENARIO est un nom que `lanterne sim list` montre, ou un fichier à soi. Les clés, un registre et les paquets
 du micrologiciel sont créés, les cartes exécutent le vrai micrologiciel en temps virtuel, et ce que leur
-passerelle entend est capturé, vérifié et rangé dans le dossier de --out. Le propriétaire est de laboratoire :
-ses clés ne valent rien ailleurs.
+passerelle entend est capturé, vérifié et rangé dans le dossier de --out, avec une page de courbes, plots.svg.
+Le propriétaire est de laboratoire : ses clés ne valent rien ailleurs.
 
 \b
   lanterne sim run demo -o sortie
@@ -116,6 +117,12 @@ def run(
         },
         f"{found.hours:g} h, {counts}; {found.folder}/capture.pcap",
     )
+    settings.output.remark(
+        say(
+            "levels, power, fill and flow as curves:", "niveaux, puissance, remplissage et débit en courbes :"
+        )
+        + f" {found.plots}"
+    )
     if found.water:
         settings.output.detail(f"water: {found.water}")
     settings.output.remark(
@@ -133,7 +140,7 @@ def run(
 _LEFT = frozenset(
     "capture.pcap readings.db readings.db-wal readings.db-shm .readings.db.lock keys.json commander.json "
     "gateway.json commander-state.json .commander-state.json.lock unreadable.bin records.bin tenant boards "
-    "replay-clean.pcap replay-faults.pcap replay-faults.json summary.json".split()
+    "plots.svg replay-clean.pcap replay-faults.pcap replay-faults.json summary.json".split()
 )
 
 

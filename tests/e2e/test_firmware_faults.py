@@ -25,7 +25,7 @@ BIN: dict[str, Any] = {
     "profile": "mac0",
     "interval_s": 60,
     "distance_m": [[0, 0.7]],
-    "settings": {"empty_mm": 1200, "full_mm": 200},
+    "settings": {"empty_mm": 1200, "full_mm": 200, "heartbeat_s": 60},
 }
 
 

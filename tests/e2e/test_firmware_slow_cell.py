@@ -23,7 +23,7 @@ BIN: dict[str, Any] = {
     "kind": "bin",
     "profile": "mac0",
     "interval_s": 3600,
-    "settings": {"empty_mm": 1200, "full_mm": 200},
+    "settings": {"empty_mm": 1200, "full_mm": 200, "heartbeat_s": 3600},
     "distance_m": [[0, 0.7]],
 }
 

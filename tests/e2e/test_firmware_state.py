@@ -248,7 +248,8 @@ def test_a_board_that_becomes_another_device_and_again_the_first(tmp_path: Path)
         second = yard.air.of("lamp")[len(first) :]
         maker = device(yard, "other", 1)
         assert_made_by(second, maker)
-        assert sorted({n for _, n, _ in second}) == list(range(1, len(second) + 1))
+        # Hello goes out again where nobody answers.
+        assert sorted({n for _, n, _ in second}) == list(range(1, len({n for _, n, _ in second}) + 1))
         assert_chain(second, maker)
         yard.world.power_cut("lamp")
         yard.run(1)

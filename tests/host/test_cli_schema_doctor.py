@@ -20,12 +20,16 @@ pytestmark = pytest.mark.usefixtures("quiet_place")
 def test_show_has_every_message_and_field(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["schema", "show", "--json"]) == 0
     found = {m["type"]: m for m in map(json.loads, capsys.readouterr().out.splitlines())}
-    assert {n: m["name"] for n, m in found.items()} == {1: "hello", 2: "lamp", 3: "bin", 4: "leak", 5: "site"}
+    names = ["hello", "lamp", "bin", "leak", "site", "cabinet"]
+    assert {n: m["name"] for n, m in found.items()} == dict(enumerate(names, 1))
     lamp = {f["name"]: f for f in found[2]["fields"]}
     assert (lamp["power"]["key"], lamp["power"]["unit"], lamp["power"]["decimals"]) == (7, "W", 1)
     assert lamp["reason"]["states"] == ["default", "override", "sensor", "program", "local"]
     leak = {f["name"]: f for f in found[4]["fields"]}
     assert leak["flow"]["privacy"] == 1
+    cabinet = {f["name"]: f for f in found[6]["fields"]}
+    assert cabinet["voltage_l3"]["unit"] == "V" and cabinet["local"]["states"] == ["none", "off", "on"]
+    assert {a["name"] for a in found[6]["alarms"]} >= {"contactor_welded", "contactor_open", "door_open"}
 
 
 @pytest.mark.parametrize("name", ["lamp", "2"])
@@ -58,7 +62,7 @@ def test_export_writes_what_the_clone_has(capsys: pytest.CaptureFixture[str], tm
     assert (tmp_path / "w.cddl").read_bytes() == clone.read_bytes()
     assert cli.run(["schema", "export", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert len(found["messages"]) == 5
+    assert len(found["messages"]) == 6
     assert cli.run(["schema", "export", "xml"]) == output.USAGE
 
 

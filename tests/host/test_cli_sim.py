@@ -46,8 +46,14 @@ def test_a_run_over_the_socket_says_what_it_left(capsys: pytest.CaptureFixture[s
     captured = capsys.readouterr()
     assert captured.out.startswith("0.3 h, ")
     assert captured.out.endswith("a/capture.pcap\n")
-    assert captured.err == "to see every row: lanterne decode a/capture.pcap --keys a/keys.json\n"
+    assert captured.err == (
+        "levels, power, fill and flow as curves: a/plots.svg\n"
+        "to see every row: lanterne decode a/capture.pcap --keys a/keys.json\n"
+    )
     assert Path("a/readings.db").is_file()
+    assert Path("a/plots.svg").read_text().startswith("<svg ")
+    # The folder is still known as one that a run made.
+    assert cli.run(["sim", "run", "demo", "-o", "a", "--dry-run"]) == 0
 
 
 @pytest.mark.parametrize(

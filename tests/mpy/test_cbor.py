@@ -5,7 +5,7 @@ from firmware.protocols.cbor import WireError
 from tests.mpy.support import heap_locked, load_json, raises
 
 VECTORS = "tests/vectors/wire/"
-FILES = ("hello", "lamp", "bin", "leak", "site", "frames")
+FILES = ("hello", "lamp", "bin", "leak", "site", "cabinet", "frames")
 
 # RFC 8949 appendix A, what of it is in the subset, and the steps of integer lengths.
 VALUES = (

@@ -2,7 +2,7 @@
 
 from binascii import unhexlify
 
-from firmware.protocols import keys
+from firmware.protocols import keyrecord, keys
 from firmware.protocols.cbor import WireError
 from tests.mpy.support import raises
 
@@ -70,7 +70,7 @@ def test_bad_input_is_named():
     ):
         assert raises(WireError, keys.derive, *args).args[0] == "out_of_range"
     assert raises(WireError, keys.purposes, "none").args[0] == "wrong_structure"
-    assert raises(WireError, keys.key, make_record(), "mac").args[0] == "no_key"
+    assert raises(WireError, keyrecord.key, make_record(), "mac").args[0] == "no_key"
 
 
 def test_profiles_pin_what_trust_says():
@@ -81,13 +81,13 @@ def test_profiles_pin_what_trust_says():
         ("sign1", sign, (17, 4, "mac-down")),
     ):
         record = make_record(profile)
-        assert [keys.pinned(record, p) for p in (0, 1, 2, 3)] == [up, sign, down, up]
-        assert keys.pinned(record, 4) == (17, 4, "recover")
+        assert [keyrecord.pinned(record, p) for p in (0, 1, 2, 3)] == [up, sign, down, up]
+        assert keyrecord.pinned(record, 4) == (17, 4, "recover")
         for purpose in (5, 6, 7, 8, 9, 10, -1):
-            assert raises(WireError, keys.pinned, record, purpose).args[0] == "wrong_purpose"
+            assert raises(WireError, keyrecord.pinned, record, purpose).args[0] == "wrong_purpose"
 
 
 def test_purposes_as_json_has_them():
     record = make_record()
     record["purposes"] = {str(p): row for p, row in keys.purposes("encrypt0").items()}
-    assert keys.pinned(record, 0) == (16, 10, "enc-up")
+    assert keyrecord.pinned(record, 0) == (16, 10, "enc-up")

@@ -1,13 +1,22 @@
-"""The lamp on its board: full unless something says otherwise, and ramps, floor and overrides as commanded."""
+"""The lamp on its board: full unless something says otherwise; plan, floor, overrides, measurement and reports."""
+
+import struct
 
 from firmware.clock import EPOCH_GPS, Clock
+from firmware.drivers.errors import BusError
 from firmware.furniture import lamp
 from firmware.kinds import lamp as lamp_kind
-from firmware.roles.commands import IDENTIFY, LIGHT, RAISE, RESUME
+from firmware.protocols.cbor import encode
+from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RAISE, RESUME, SHED
 from tests.mpy import fakes
 
-NIGHT = {1: 100, 2: 40, 3: 22 * 60, 4: 4 * 60, 5: 10}
 EVENING = 20 * 3600  # wire seconds: 20:00 of the first day
+
+
+def plan(level=40, ramp_s=0, zone="UTC0"):
+    """Full from 04:00, `level` from 22:00; lighting days from noon to noon."""
+    program = [[], [[79200, level, ramp_s], [14400, 100, ramp_s]], [], []]
+    return encode([1, zone, 474736, -5542, 12, 100, 0, [program], [], 0])
 
 
 class Out:
@@ -20,34 +29,87 @@ class Out:
         self.set_.append((self.time.ms, permille))
 
 
+class Gear(Out):
+    bits = 4
+
+    def status(self):
+        if self.bits is None:
+            raise BusError("dali", "no reply")
+        return self.bits
+
+
+class Meter:
+    power_mw = 60000
+    voltage_mv = 230000
+    dead = False
+
+    def read(self):
+        if self.dead:
+            raise BusError("bl0942", "timeout")
+
+
 class Report:
     def __init__(self, time):
         self.time = time
-        self.values = [None] * 11
+        self.values = [None] * 13
         self.sent = []
 
     def send(self, alarm=False):
-        self.sent.append((self.time.ms, list(self.values)))
+        self.sent.append((self.time.ms, list(self.values), alarm))
+
+
+class Copies:
+    def __init__(self, kept, name):
+        self.kept = kept
+        self.name = name
+
+    def read(self):
+        return self.kept.get(self.name)
+
+    def write(self, blob):
+        self.kept[self.name] = bytes(blob)
+        return True
 
 
 class Site:
-    def __init__(self, extra=None, at=None, interval_s=600, phase_ms=0):
+    def __init__(
+        self,
+        extra=None,
+        at=None,
+        interval_s=600,
+        phase_ms=0,
+        plan=b"",
+        meter=None,
+        kept=None,
+        out=Out,
+        eye=None,
+    ):
         self.time = fakes.Time(0)
         fakes.on(self.time, lamp_kind)
         self.clock = Clock(self.time.ticks_ms, self.time.ticks_diff)
         if at is not None:
             self.clock.set(2, EPOCH_GPS + at)
-        self.extra = NIGHT if extra is None else extra
+        self.extra = {1: 100, 5: 10} if extra is None else extra
         self.interval_s = interval_s
+        self.plan = plan
         self._phase_ms = phase_ms
-        self.out = Out(self.time)
+        self.out = out(self.time)
+        self.meter = meter
+        self.eye = eye
+        self.kept = {} if kept is None else kept
         self.report = Report(self.time)
         self.alive_at = []
         self.kind = lamp_kind.Kind(self, self, self.clock, self.report)
 
     def part(self, role, usual=""):
-        assert (role, usual) == ("light", "dimmer")
-        return self.out
+        if role == "light":
+            assert usual == "dimmer"
+            return self.out
+        assert role in ("energy", "photocell") and usual == ""
+        return self.meter if role == "energy" else self.eye
+
+    def copies(self, name, size=96):
+        return Copies(self.kept, name)
 
     def phase_ms(self, interval_ms):
         return self._phase_ms
@@ -61,25 +123,44 @@ class Site:
 
 
 def test_full_from_the_first_moment_and_without_time():
-    site = Site()
+    site = Site(plan=plan())
     assert site.out.set_ == [(0, 1000)]
     site.run(3600000)
     assert site.out.set_ == [(0, 1000)]
     assert site.report.sent[0][1][4:7] == [100, 100, lamp.DEFAULT]
 
 
-def test_the_programme_dims_in_steps_of_a_per_cent_and_comes_back():
-    site = Site(at=EVENING)
+def test_the_plan_dims_at_its_second_and_comes_back():
+    site = Site(at=EVENING, plan=plan())
     site.run(2 * 3600000 - 1)
     assert site.level() == 100
     site.run(2 * 3600000 + 20000)
     assert site.level() == 40
     steps = site.out.set_[1:]
-    assert [p for _, p in steps] == list(range(990, 390, -10))
-    gaps = {b[0] - a[0] for a, b in zip(steps, steps[1:])}
-    assert min(gaps) >= 100, "a hundred per cent take ten seconds at the least"
+    assert 0 <= steps[0][0] - 2 * 3600000 <= 1000
+    assert all([a[1] > b[1] for a, b in zip(steps, steps[1:])]), "no step back on the way"
+    assert 10000 * 6 // 10 <= steps[-1][0] - steps[0][0] + 1000 <= 12000, "no fall is faster than ten seconds"
     site.run(8 * 3600000 + 20000)
     assert site.level() == 100
+    assert site.report.values[4:7] == [100, 100, lamp.PROGRAM]
+
+
+def test_a_plan_that_comes_by_command_holds_and_survives():
+    site = Site(at=EVENING + 3 * 3600, plan=plan())
+    site.run(60000)
+    assert site.level() == 40
+    before = site.kind.plan
+    new = plan(level=25)
+    assert site.kind.execute(PLAN, [0, len(new), new[:20]]) is None
+    answer = site.kind.execute(PLAN, [20, len(new), new[20:]])
+    assert answer == site.kind.plan and len(answer) == 8 and answer != before
+    site.run(120000)
+    assert site.level() == 25
+    bad = plan(zone="nowhere")
+    assert site.kind.execute(PLAN, [0, len(bad), bad]) == "plan_zone"
+    again = Site(at=EVENING + 3 * 3600, plan=plan(), kept=site.kept)
+    again.run(60000)
+    assert again.level() == 25 and again.kind.plan == answer
 
 
 def test_light_takes_the_time_of_its_ramp_and_ends_by_itself():
@@ -89,13 +170,11 @@ def test_light_takes_the_time_of_its_ramp_and_ends_by_itself():
     site.run(125000)
     assert site.level() == 40
     steps = site.out.set_[1:]
-    assert len(steps) == 60 and 116000 <= steps[-1][0] - steps[0][0] <= 124000
+    assert 116000 <= steps[-1][0] - steps[0][0] <= 124000
     site.run(3600000)
     assert site.level() == 40
-    site.run(3601000 + 10000 + 7000)
+    site.run(3601000 + 20000)
     assert site.level() == 100
-    back = site.out.set_[61:]
-    assert back[-1][0] - back[0][0] < 7000, "back at the usual pace"
     assert site.kind.execute(LIGHT, [99, 86400, 3600]) is None
     site.run(site.time.ms + 7200000)
     assert site.level() == 99
@@ -113,13 +192,21 @@ def test_resume_ends_an_override():
     assert site.level() == 100
 
 
+def test_shedding_is_a_ceiling_with_a_floor_of_its_own():
+    site = Site({1: 100, 5: 10, 6: 50}, at=EVENING, plan=plan())
+    assert site.kind.execute(SHED, [30, 7200, 60]) is None
+    site.run(600000)
+    assert site.level() == 50, "a crossing keeps more"
+    site.run(2 * 3600000 + 60000)
+    assert site.level() == 40, "the plan may ask for less"
+    assert site.kind.execute(SHED, [30, 86400, 60]) == "ttl"
+
+
 def test_the_floor_holds_for_every_source():
-    site = Site({1: 0, 2: 5, 3: 0, 4: 720, 5: 30}, at=EVENING)
+    site = Site({1: 0, 5: 30}, at=EVENING, plan=plan(level=5))
     assert site.kind.execute(LIGHT, [29, 60, 0]) == "below_floor"
-    site.run(60000)
-    assert site.level() == 30
-    site.run(4 * 3600000 + 60000)
-    assert site.level() == 30, "the dimmed span too"
+    site.run(2 * 3600000 + 60000)
+    assert site.level() == 30, "of the plan"
     bright = Site({1: 100, 5: 70})
     bright.run(1000)
     assert bright.kind.execute(IDENTIFY, [10]) is None
@@ -128,7 +215,7 @@ def test_the_floor_holds_for_every_source():
 
 
 def test_settings_out_of_range_are_full_light():
-    site = Site({1: 250, 2: 1000, 3: 0, 4: 0, 5: 0})
+    site = Site({1: 250, 5: 0, 7: 0, 8: 900, 20: 0, 21: 500})
     site.run(60000)
     assert site.out.set_ == [(0, 1000)]
     site = Site({1: 10, 5: 101})
@@ -136,18 +223,20 @@ def test_settings_out_of_range_are_full_light():
     assert site.level() == 100
 
 
+def test_virtual_output_and_constant_light_reach_the_output():
+    site = Site({1: 100, 7: 90, 20: 0, 21: 80, 22: 5000, 23: 85})
+    site.run(60000)
+    assert site.out.set_[-1][1] == 720
+    assert site.report.values[4] == 72 and site.report.values[5] == 100
+
+
 def test_raise_only_raises():
-    site = Site(at=EVENING + 3 * 3600)  # the programme says 40
+    site = Site(at=EVENING + 3 * 3600, plan=plan())  # the plan says 40
     site.run(60000)
     assert site.kind.execute(RAISE, [39, 600]) == "below_programme"
     assert site.kind.execute(RAISE, [60, 600]) is None
-    assert site.kind.execute(RAISE, [59, 600]) == "below_programme", "nor what is in force"
     site.run(120000)
     assert site.level() == 60
-    assert site.kind.execute(LIGHT, [20, 3600, 0]) is None
-    assert site.kind.execute(RAISE, [30, 600]) == "below_programme", "nor below the programme"
-    site.run(180000)
-    assert site.level() == 20
 
 
 def test_identify_blinks_between_half_and_full_and_ends():
@@ -160,16 +249,125 @@ def test_identify_blinks_between_half_and_full_and_ends():
     assert set(levels) <= set(range(500, 1001))
     site.run(20000)
     assert site.level() == 100
-    site.kind.execute(IDENTIFY, [3600])
-    site.run(22500)
-    site.kind.execute(IDENTIFY, [0])
-    site.run(40000)
-    assert site.level() == 100
-    assert site.out.set_[-1][0] < 32000
 
 
 def test_reports_come_at_this_boards_place_in_the_interval():
     site = Site(phase_ms=123000)
     site.run(3600000)
-    assert [round(t / 1000) for t, _ in site.report.sent] == [123 + 600 * i for i in range(6)]
+    assert [round(t / 1000) for t, _, _ in site.report.sent] == [123 + 600 * i for i in range(6)]
     assert site.report.sent[-1][1][9] == (123 + 3000) // 360, "tenths of an hour burnt"
+
+
+def test_a_change_is_reported_soon_and_spread():
+    site = Site(at=EVENING, plan=plan(), interval_s=3600, phase_ms=45000)
+    site.run(2 * 3600000 + 200000)
+    times = [t // 1000 for t, _, _ in site.report.sent]
+    assert times[:2] == [45, 3645]
+    assert 7200 + 45 <= times[2] <= 7200 + 45 + 12
+    assert site.report.sent[-1][1][4] == 40
+
+
+def test_use_is_measured_and_survives_a_restart():
+    kept = {}
+    site = Site(meter=Meter(), kept=kept)
+    site.run(3 * 3600000 + 1000)
+    values = site.report.values
+    assert values[7] == 600 and values[2] == 230000
+    assert abs(values[8] - 180) <= 1, "60 W for three hours, less the first half minute"
+    burn, energy, switches = struct.unpack(">III", kept["use"])
+    assert abs(burn - 10800) <= 3600 and abs(energy - 180) <= 60 and switches == 1
+    again = Site(meter=Meter(), kept=kept)
+    again.run(60000)
+    assert again.report.values[8] >= energy and again.report.values[9] >= burn // 360
+
+
+def test_a_dead_meter_leaves_its_fields_out_and_the_lamp_goes_on():
+    site = Site(at=EVENING, plan=plan(), meter=Meter())
+    site.meter.dead = True
+    site.run(2 * 3600000 + 60000)
+    assert site.level() == 40
+    assert site.report.values[7] is None and site.report.values[2] is None
+
+
+def test_a_failed_lamp_is_told_at_once_and_once():
+    site = Site({1: 100, 5: 10, 9: 60000}, meter=Meter(), interval_s=3600, phase_ms=0)
+    site.run(600000)
+    assert [a for _, _, a in site.report.sent] == [False]
+    site.meter.power_mw = 900
+    site.run(1200000)
+    alarms = [(t, v[3]) for t, v, a in site.report.sent if a]
+    assert len(alarms) == 1 and alarms[0][1] & 1
+    assert alarms[0][0] - 600000 <= 180000
+    site.meter.power_mw = 60000
+    site.run(2400000)
+    assert site.report.sent[-1][1][3] is None, "the end is told, too"
+
+
+def test_a_silent_gear_is_an_alarm():
+    site = Site({1: 100, 5: 10, 9: 60000}, out=Gear, meter=Meter())
+    site.run(600000)
+    assert site.report.values[3] is None
+    site.out.bits = None
+    site.run(1200000)
+    assert site.report.values[3] == 32
+
+
+def test_the_law_refuses_light_on_an_advertisement_at_night():
+    site = Site({1: 100, 5: 10, 12: 9}, at=EVENING, plan=plan())
+    assert site.kind.execute(LIGHT, [100, 3600, 0]) is None
+    assert site.kind.execute(LIGHT, [100, 6 * 3600, 0]) == "guard", "reaches beyond one o'clock"
+    assert site.kind.execute(LIGHT, [50, 4 * 3600, 0]) is None
+    road = Site({1: 100, 5: 10}, at=EVENING, plan=plan())
+    assert road.kind.execute(LIGHT, [100, 12 * 3600, 0]) is None
+
+
+def test_a_switched_feeder_finds_its_night_without_a_clock():
+    kept = {}
+    first = Site({1: 100, 5: 10, 15: 1}, at=EVENING - 3 * 3600, plan=plan(), kept=kept)
+    first.run(15 * 3600000 + 1200000)
+    assert "feeder" in kept
+    second = Site({1: 100, 5: 10, 15: 1}, plan=plan(), kept=kept)
+    second.run(4 * 3600000)
+    assert second.level() == 100
+    second.run(6 * 3600000)
+    assert second.level() == 40, "five hours after the power came, as the evening before"
+    assert second.clock.quality == 0
+
+
+class Eye:
+    lux = 200
+
+    def read_lux(self):
+        if self.lux is None:
+            raise BusError("photocell", "open")
+        return self.lux
+
+
+def test_a_photocell_decides_without_a_time_and_never_when_it_is_broken():
+    eye = Eye()
+    site = Site({1: 80, 5: 10}, eye=eye)
+    site.run(120000)
+    assert site.level() == 0 and site.report.values[6] == lamp.SENSOR
+    eye.lux = 3
+    site.run(240000)
+    assert site.level() == 80
+    eye.lux = None
+    site.run(400000)
+    assert site.level() == 80 and site.report.values[6] == lamp.DEFAULT
+    eye.lux = 200
+    site.run(500000)
+    assert site.level() == 0
+    site.run(500000 + 20 * 3600000)
+    assert site.level() == 80, "no day is so long: it is broken"
+
+
+def test_a_slow_cell_gets_the_level_and_leaves_counters_out():
+    site = Site(meter=Meter())
+    site.run(3600000)
+    values = site.report.values
+    assert values[8] is not None and values[9] is not None and values[12] is not None
+    steps = 0
+    while site.report.shorten():
+        steps += 1
+    assert steps == 4 and [values[k] for k in (2, 8, 9, 12)] == [None] * 4
+    assert values[4:8] == [100, 100, lamp.DEFAULT, 600]

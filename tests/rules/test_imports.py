@@ -24,6 +24,21 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "firmware/kinds/",
         (PROTOCOLS, "firmware.drivers", "firmware.furniture", "firmware.roles", "firmware.kinds"),
     ),
+    # As a kind, and what starts it.
+    (
+        "firmware/wake/",
+        (
+            PROTOCOLS,
+            "firmware.drivers",
+            "firmware.furniture",
+            "firmware.roles",
+            "firmware.kinds",
+            "firmware.wake",
+            "firmware.board",
+            "firmware.clock",
+            "firmware.counters",
+        ),
+    ),
     ("firmware/boards/", ()),
     ("firmware/parts/", (PROTOCOLS, "firmware.drivers", "firmware.pins")),
     ("firmware/boot.py", ()),

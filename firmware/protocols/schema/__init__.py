@@ -17,6 +17,7 @@ TYPES = {
     3: ("bin", "bin"),
     4: ("leak", "leak"),
     5: ("site", "site"),
+    6: ("cabinet", "cabinet"),
 }
 
 MAX_COUNT = const(24)  # elements of a vector: hours of a day; more would not fit a frame anyway

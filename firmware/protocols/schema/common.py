@@ -1,6 +1,6 @@
 """Fields that every message type has, the pad of those of fixed length, and types to come. For hosts."""
 
-RESERVED_TYPES = ((6, "cabinet"), (7, "gateway"))
+RESERVED_TYPES = ((7, "gateway"),)
 
 ROWS = (
     (0, "time", "counter", "s", 0, 0, 1073741823, 0, "5518", "timestamp"),

@@ -10,6 +10,8 @@ ROWS = (
     (8, "energy", "counter", "Wh", 0, 0, 1073741823, 0, "3418/6", "activeEnergy"),
     (9, "burn_time", "counter", "h", 1, 0, 9999999, 0, "3416/15", "operatingHours"),
     (10, "temperature", "gauge", "degC", 1, -400, 1250, 0, "3416/21", "temperature"),
+    (11, "commanded", "actuator", "%", 0, 0, 100, 0, "3416/1", "targetLightCommand"),
+    (12, "switch_count", "counter", "", 0, 0, 1073741823, 0, "3416/56", "switchOnCounter"),
 )
 
 STATES = (("reason", ("default", "override", "sensor", "program", "local")),)

@@ -9,6 +9,7 @@ ROWS = (
     (5, "flow", "aggregate", "l/h", 1, 0, 1000000, 1, "", "flowRate"),
     (6, "hourly", "vector", "l/h", 0, 0, 100000, 1, "", ""),
     (7, "leak_state", "state", "", 0, 0, 2, 0, "3424/9 3424/10", ""),
+    (8, "pressure", "gauge", "Pa", 0, 0, 4000000, 0, "3427/1", ""),
 )
 
 STATES = (("leak_state", ("none", "suspected", "detected")),)
@@ -24,4 +25,8 @@ ALARMS = (
     (7, "probe_broken", "", "functionError"),
     (8, "battery_low", "3411/6", "batteryLevelTooLow"),
     (9, "tamper", "", "deviceMalfunction"),
+    (10, "pressure_low", "", ""),
+    (11, "pressure_high", "", ""),
+    (12, "sensor_failure", "", "functionError"),
+    (13, "config_invalid", "", "invalidConfig"),
 )

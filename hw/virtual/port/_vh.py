@@ -95,7 +95,7 @@ def hook(name, g=None, lo=None, fr=None, level=0):
         _stack.pop()
     n = _count
     _count = len(sys.modules)
-    if _count > n:
+    if t or _count > n:
         p = 0
         if b.cfg[13] & 2:
             try:
