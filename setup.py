@@ -9,6 +9,6 @@ setup(
     package_dir={PAGES: "docs"},
     package_data={
         PAGES: ["wire-format.cddl", "wire-format.md"],
-        "": ["*.toml", "*.csv", "*.md", "py.typed"],
+        "": ["*.toml", "*.csv", "*.json", "*.md", "py.typed"],
     },
 )

@@ -121,7 +121,8 @@ def _index(yard: Yard) -> bytes:
     for (_, key), value in yard.board("leak").nvs.data.items():
         if key.startswith("index"):
             assert isinstance(value, bytes)
-            return value[4:-4]
+            # What the rules of leaks know follows.
+            return value[4:-4][:8]
     return b""
 
 

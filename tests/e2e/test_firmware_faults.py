@@ -151,7 +151,7 @@ def test_the_night_under_a_32_bit_micropython_1_25(tmp_path: Path, mpy32: str) -
     found = sim.run("demo", tmp_path / "out", sim.Options(seed=1, interpreter=mpy32))
     assert found.failures == []
     counts = Counter((r.name, r.type) for r in found.rows)
-    assert 82 <= counts["lamp-1", "lamp"] <= 85
+    assert 83 <= counts["lamp-1", "lamp"] <= 87
     assert 82 <= counts["bin-1", "bin"] <= 85
     assert 12 <= counts["leak-1", "leak"] <= 14
     assert {r.state for r in found.rows if r.name == "lamp-1"} == {"signed"}

@@ -114,25 +114,30 @@ def test_the_comparison_bites() -> None:
 
 
 def the_boards_worked(run: Run) -> None:
-    """No failure, no gap, and only frames that are signed or authenticated."""
+    """No failure, and only frames that are signed or authenticated; what collided is asked for again, but for the
+    lamp's: frames that are signed one by one have no checkpoint that would tell."""
     result = run.result
     assert result.failures == []
     assert result.hours == run.hours
-    assert result.summary["gaps"] == []
     assert {r.state for r in result.rows} == {"signed", "authenticated"}
     counts = Counter((r.name, r.type) for r in result.rows)
-    assert counts["cabinet-1", "cabinet"] >= 2 * run.hours - 2
     assert counts["lamp-1", "lamp"] >= 2 * run.hours - 2
+    assert counts["cabinet-1", "cabinet"] >= 2 * run.hours - 2
     assert counts["leak-1", "leak"] >= run.hours - 2
     assert counts["bin-1", "bin"] >= run.hours / 12
     assert all(counts[name, "hello"] >= 1 for name in NAMES)
-    assert {r.state for r in result.rows if r.name == "lamp-1"} == {"signed"}
-    # What is not signed by itself is, up to the last checkpoint.
-    for name in NAMES[1:]:
-        seqs = [r.seq or 0 for r in result.rows if r.name == name and r.type == "checkpoint"]
-        covered = [r for r in result.rows if r.name == name and (r.seq or 0) <= max(seqs, default=0)]
-        assert {r.state for r in covered} <= {"signed"}
-        assert run.hours < 48 or covered
+    for name in NAMES:
+        rows = {r.seq or 0: r for r in result.rows if r.name == name}
+        missing = set(range(1, max(rows) + 1)) - set(rows)
+        assert len(missing) <= 1 + 0.01 * len(rows), (name, missing)
+        if name == "lamp-1":
+            assert {r.state for r in rows.values()} == {"signed"}
+            continue
+        # What the last checkpoint brought to light may still be on its way.
+        checkpoints = sorted(seq for seq, r in rows.items() if r.type == "checkpoint")
+        assert run.hours < 48 or len(checkpoints) > 2
+        settled = range(1, checkpoints[-2]) if len(checkpoints) > 2 else range(0)
+        assert {rows[seq].state if seq in rows else "missing" for seq in settled} <= {"signed"}, name
 
 
 def the_outputs_switch_as_the_second_evaluator_says(run: Run) -> None:

@@ -305,6 +305,7 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
     before = set(sys.modules)
     machine: Any = types.ModuleType("machine")
     machine.Pin, machine.SPI, machine.reset, machine.reset_cause = Pin, None, None, None
+    machine.lightsleep = None
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setitem(sys.modules, "esp32", types.ModuleType("esp32"))
     yield importlib.import_module("firmware.board"), machine
