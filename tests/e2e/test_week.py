@@ -136,8 +136,8 @@ def the_boards_worked(run: Run) -> None:
         # What the last checkpoint brought to light may still be on its way.
         checkpoints = sorted(seq for seq, r in rows.items() if r.type == "checkpoint")
         assert run.hours < 48 or len(checkpoints) > 2
-        settled = range(1, checkpoints[-2]) if len(checkpoints) > 2 else range(0)
-        assert {rows[seq].state if seq in rows else "missing" for seq in settled} <= {"signed"}, name
+        past = range(1, checkpoints[-2]) if len(checkpoints) > 2 else range(0)
+        assert {rows[seq].state if seq in rows else "missing" for seq in past} <= {"signed"}, name
 
 
 def the_outputs_switch_as_the_second_evaluator_says(run: Run) -> None:

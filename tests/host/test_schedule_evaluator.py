@@ -300,7 +300,9 @@ BAD: list[tuple[str, tuple[Any, ...], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "value"), BAD, ids=lambda v: "dropped" if v is DROP else str(v)[:40])
+@pytest.mark.parametrize(
+    ("name", "path", "value"), BAD, ids=lambda v: "dropped" if v is DROP else str(v)[:40]
+)
 def test_a_wrong_plan_is_one_line_with_a_name(name: str, path: tuple[Any, ...], value: Any) -> None:
     plan: Any = copy.deepcopy(PLAN)
     place = plan
