@@ -374,7 +374,8 @@ class Run:
         if b["kind"] == "lamp":
             own["lamp"] = f"{hw.pins['DIM']} {hw.about['lamp']['dim_full_level']}\n".encode()
         rail = hw.about["sensors"]
-        own_kb = CABINET_HEAP_KB if b["kind"] == "cabinet" else NODE_HEAP_KB
+        # A scenario may say more for a board that is over the rule, and then says so.
+        own_kb = b.get("heap_kb", CABINET_HEAP_KB if b["kind"] == "cabinet" else NODE_HEAP_KB)
         heap = (GATEWAY_HEAP_KB if sink else own_kb) + STAND_IN_KB
         board = world.add_board(
             b["name"],

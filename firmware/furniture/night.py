@@ -78,7 +78,7 @@ class Night:
         """Take a reading of the photocell in 1/100 lux; None when it says nothing, which counts as dark."""
         if lux_e2 is None or lux_e2 < self._on:
             self._dark = True
-        elif lux_e2 > self._off:
+        elif lux_e2 > self._off > 0:
             self._dark = False
 
     def presence(self, t, present):
