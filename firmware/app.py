@@ -5,14 +5,13 @@ Only this module, the kinds and `board` wire things together.
 
 import asyncio
 import gc
-import sys
 import time
 
 from firmware import board as boards
 from firmware.clock import EPOCH_GPS, Clock
 from firmware.config import GATEWAY, PROFILES, Config, key_record
 from firmware.protocols.cbor import WireError, decode, encode
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 from firmware.storage import TwoCopies
 from firmware.supervisor import Supervisor
 
@@ -37,7 +36,7 @@ def main(kept=None):
     gc.threshold(_LOADING)
     if kept:
         # What has measured.
-        _drop(("wake.start", "wake.bin_look", "parts", "furniture"))
+        forget("wake.start", "wake.bin_look", "parts", "furniture")
         gc.collect()
     supervisor = asyncio.run(_start(kept))
     if supervisor:
@@ -62,18 +61,7 @@ def _forget():
         delattr(boards.Board, name)
     for name in ("nvs", "store", "watchdog", "rtc_ms"):
         delattr(boards, name)
-    _drop(("config", "parts", "boards", "pins", "takeover", "protocols.keys"))
-
-
-def _drop(gone):
-    for name in gone:
-        home, _, last = ("firmware." + name).rpartition(".")
-        if hasattr(sys.modules.get(home), last):
-            delattr(sys.modules[home], last)
-    for name in list(sys.modules):
-        for start in gone:
-            if (name + ".").startswith("firmware." + start + "."):
-                sys.modules.pop(name)
+    forget("config", "parts", "boards", "pins", "takeover", "protocols.keys")
 
 
 async def _start(kept):
@@ -171,7 +159,7 @@ def _node(cfg, record, board, clock, supervisor, wake, saved, kept):
         # By name, as all of firmware/wake: only what can sleep has it. Before the heap fills.
         name = "firmware.wake." + _KINDS[cfg.kind] + "_setup"
         fresh = __import__(name, None, None, ("setup",)).setup(board, cfg, boards)
-        _drop(("wake." + _KINDS[cfg.kind] + "_setup", "kinds", "parts", "furniture"))
+        forget("wake." + _KINDS[cfg.kind] + "_setup", "kinds", "parts", "furniture")
     # Loaded first: every node signs checkpoints and has a radio, and later no piece of heap may be long
     # enough for their code.
     import firmware.drivers.sx126x

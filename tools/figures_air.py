@@ -13,11 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from firmware.kinds import bin as bin_kind
+from firmware.kinds import lamp, leak
 from firmware.protocols import codec, link, schema
 from firmware.protocols.airtime import max_payload, time_on_air_us
 from firmware.protocols.cbor import WireError
 from firmware.protocols.keys import derive, purposes
 from firmware.protocols.seal import Sealer
+from firmware.roles.report import shorten
 from hw.virtual.chips.sx1262 import tx_current_ma
 from tools.figures_water import put, table
 
@@ -63,12 +66,8 @@ KINDS: dict[str, tuple[int, dict[str, Any], float, str]] = {
         "every hour, in fixed slots",
     ),
 }
-#: What a reading leaves out first where there is no room for all, as firmware/kinds does.
-SPARE = {
-    "lamp": ("switch_count", "burn_time", "energy", "supply"),
-    "bin": ("supply", "quality"),
-    "leak": ("hourly", "supply", "flow"),
-}
+#: What a reading leaves out first where there is no room for all.
+SPARE = {"lamp": lamp.SPARE, "bin": bin_kind.SPARE, "leak": leak.SPARE}
 PROFILES = ("sign1", "mac0", "encrypt0")
 
 
@@ -110,8 +109,6 @@ def cost(kind: str, profile: str) -> Cost | None:
     sealer = Sealer(record(profile))
 
     def frame(room: int) -> tuple[int, int]:
-        # What a kind leaves out where a frame is short.
-        spare = [schema.index(mtype, name) for name in SPARE[kind]]
         short = list(row)
         buf = bytearray(255)
         while True:
@@ -121,9 +118,8 @@ def cost(kind: str, profile: str) -> Cost | None:
                     break
             except WireError:
                 pass
-            key = next(k for k in spare if short[k] is not None)
-            value = short[key]
-            short[key] = value[:-1] or None if isinstance(value, list) else None
+            if not shorten(short, SPARE[kind]):
+                raise WireError("too_long")
         return end, link.HEADER + len(sealer.seal(0, 70_000, bytes(buf[:end])))
 
     payload, size = frame(222 - 18)

@@ -4,10 +4,9 @@ The table is made once a day by modules that do not stay in memory (`build`), be
 without them.
 """
 
-import sys
 from struct import unpack_from
 
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 
 # Mode of a row: 0 the program's level, 1 the photocell decides, 2 outside all active periods, 3 no program and so
 # the default level.
@@ -49,11 +48,7 @@ def build(blob, t):
 
 def drop():
     """Forget the modules that only the making of a table or the check of a plan needs."""
-    home = sys.modules["firmware.furniture"]
-    for name in ("plan", "schedule", "sun", "zone"):
-        sys.modules.pop("firmware.furniture." + name, None)
-        if hasattr(home, name):
-            delattr(home, name)
+    forget("furniture.plan", "furniture.schedule", "furniture.sun", "furniture.zone")
 
 
 class Night:

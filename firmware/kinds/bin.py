@@ -12,10 +12,9 @@ bin_extras.py, bin_outputs.py.
 
 import asyncio
 import struct
-import sys
 
 from firmware.drivers.errors import DriverError
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 from firmware.roles.commands import COMPACT, HATCH
 
 _SUPPLY = const(2)
@@ -27,10 +26,10 @@ _TEMPERATURE = const(8)
 _TILT = const(9)
 _DISTANCES = const(10)
 
-# What a burst says, in values; what a short carrier leaves out when the older distances are gone: forecast, speed,
-# cycles, supply, tilt, temperature, fault, compactor, hatch, quality.
+# What a burst says, in values; what a short carrier leaves out: the older distances, forecast, speed, cycles,
+# supply, tilt, temperature, fault, compactor, hatch, quality.
 _BURST = b"\x04\x05\x06\x07\x0a\x0b\x0c\x0d"
-_LEAST = b"\x0d\x0c\x10\x02\x09\x08\x0b\x0f\x0e\x06"
+SPARE = b"\x0a\x0d\x0c\x10\x02\x09\x08\x0b\x0f\x0e\x06"
 
 _EMPTIED = const(2)
 _FIRE = const(8)
@@ -51,11 +50,11 @@ class Kind:
     LISTEN = False
 
     def __init__(self, board, cfg, clock, report):
-        from firmware.kinds.bin_setup import drop, setup
+        from firmware.kinds.bin_setup import setup
 
         self._clock = clock
         self._report = report
-        report.shorten = self._shorten
+        report.spare = SPARE
         self._interval_ms = cfg.interval_s * 1000
         self._phase_ms = cfg.phase_ms(self._interval_ms)
         self._wake = asyncio.Event()
@@ -69,7 +68,7 @@ class Kind:
         self._s = b""
         self._supply, self._copies, self._more, self._outs = setup(self, board, cfg.extra)
         self._sent_ms = -self._quiet_ms
-        drop("kinds.bin_setup")
+        forget("kinds.bin_setup")
 
     def _save(self, now):
         if self._outs:
@@ -86,18 +85,6 @@ class Kind:
             return "interlock"
         self._wake.set()
         return self._outs.order(op == COMPACT, args, self._clock.now_ms())
-
-    def _shorten(self):
-        values = self._report.values
-        found = values[_DISTANCES]
-        if found:
-            values[_DISTANCES] = found[:-1] or None
-            return True
-        for key in _LEAST:
-            if values[key] is not None:
-                values[key] = None
-                return True
-        return False
 
     async def _nap(self, ms):
         # A lock or a ram that moves is looked at all the while.
@@ -137,12 +124,7 @@ class Kind:
         del measure
         # Room for a signature; a thermometer asks for the rules once a minute.
         if not self._more or self._more.ddegc is None:
-            for name in MODULES:
-                sys.modules.pop("firmware." + name, None)
-                home, name = name.split(".")
-                home = sys.modules["firmware." + home]
-                if hasattr(home, name):
-                    delattr(home, name)
+            forget(*MODULES)
 
     def _tell(self, now, measured, news):
         """Report where there is news; else keep the distance for the next reading."""

@@ -1,9 +1,7 @@
 """What a bin does once, at its start: opens its parts. Loaded for that, then dropped."""
 
-import sys
-
 from firmware.drivers.errors import DriverError
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 
 _INVALID = const(1 << 13)
 # Of hello: settings that this board cannot follow.
@@ -29,7 +27,7 @@ def setup(kind, board, e):
             refuse(role, *err.args)
             return None
         finally:
-            drop("parts")
+            forget("parts")
 
     kind.alarms = kind._mask = 0
     from firmware.kinds.bin_container import container
@@ -41,7 +39,7 @@ def setup(kind, board, e):
     kind._shape, kind._rules, kind._s = watch.shape, watch.r, watch.s
     # The rules come back with each measurement.
     kind._watch = watch = None
-    drop("kinds.bin_container", "furniture.bin_check", "furniture.bin", "furniture.geometry")
+    forget("kinds.bin_container", "furniture.bin_check", "furniture.bin", "furniture.geometry")
     kind._range = fitted("range", "a02yyuw")
     supply = fitted("supply", "supply")
     found = [fitted(role) for role in _ROLES]
@@ -58,14 +56,3 @@ def setup(kind, board, e):
     kind._low_mv = e.get(15, 3300)
     kind._quiet_ms = e.get(14, 14400) * 1000
     return supply, kind._copies, more, outs
-
-
-def drop(*names):
-    """Forget modules that only the start needs: on a board that is opened part by part they would add up."""
-    for name in names:
-        name = "firmware." + name
-        for other in [n for n in sys.modules if n == name or n.startswith(name + ".")]:
-            del sys.modules[other]
-        home, _, name = name.rpartition(".")
-        if hasattr(sys.modules[home], name):
-            delattr(sys.modules[home], name)

@@ -14,7 +14,7 @@ import struct
 
 from firmware.drivers.errors import DriverError
 from firmware.kinds.programme import Programme
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 from firmware.roles.commands import LIGHT, PLAN, RESUME
 
 _ALARMS = const(3)
@@ -30,7 +30,7 @@ _SWITCHES = const(14)
 _PHASE_V = const(15)
 _CELL = const(18)
 # What a short carrier leaves out, in this order: phases, counters, photocell, the sums.
-_LEAST = b"\x0f\x10\x11\x09\x0a\x0b\x0e\x0d\x12\x0c\x08"
+SPARE = b"\x0f\x10\x11\x09\x0a\x0b\x0e\x0d\x12\x0c\x08"
 _SENSOR = const(2)
 _CLOCK_LOST = const(1 << 11)
 _INVALID = const(1 << 12)
@@ -63,7 +63,7 @@ class Kind:
     LISTEN = True
 
     def __init__(self, board, cfg, clock, report):
-        from firmware.kinds.cabinet_setup import drop, setup
+        from firmware.kinds.cabinet_setup import setup
 
         self.programme = programme = Programme(cfg.plan, board.copies("plan", 720), clock)
         self._given = cfg.plan
@@ -72,7 +72,7 @@ class Kind:
         self.alarms, self._out, self._cabinet, self._base_wh, self._meter, self._sky, self._wired = setup(
             board, cfg.extra, self._copies, programme
         )
-        drop("kinds.cabinet_setup")
+        forget("kinds.cabinet_setup")
         self._wh = self._base_wh
         self._meter_ms = 0
         self._each_ms = cfg.extra.get(18, 60) * 1000
@@ -81,7 +81,7 @@ class Kind:
         self._set = None
         self._clock = clock
         self._report = report
-        report.shorten = self._shorten
+        report.spare = SPARE
         self._interval_ms = cfg.interval_s * 1000
         self._phase_ms = cfg.phase_ms(self._interval_ms)
         self._changed = asyncio.Event()
@@ -96,14 +96,6 @@ class Kind:
     @property
     def plan(self):
         return self.programme.hash
-
-    def _shorten(self):
-        values = self._report.values
-        for key in _LEAST:
-            if values[key] is not None:
-                values[key] = None
-                return True
-        return False
 
     def execute(self, op, args):
         """Carry out a command of OPS: the name of a refusal, bytes that the result carries, or None for done."""

@@ -1,11 +1,10 @@
 """What a cabinet does once, at its start: opens its parts. Loaded for that, then dropped."""
 
 import struct
-import sys
 
 from firmware.drivers.errors import DriverError
 from firmware.furniture.cabinet import Cabinet
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 
 # Of hello: settings that this board cannot follow.
 _CONFIG = const(1 << 4)
@@ -33,7 +32,7 @@ def setup(board, e, copies, programme):
             print("config:", role, *error.args)
             alarms = _CONFIG
         found.append(part)
-        drop("parts")
+        forget("parts")
     out, meter, cell, contacts = found
     given = [e.get(i + 1, _USUAL[i]) for i in range(9)]
     given[7] *= 1000
@@ -59,14 +58,3 @@ def setup(board, e, copies, programme):
             alarms = _CONFIG
         wired += [contact, n < 100]
     return alarms, out, cabinet, base_wh, meter, sky, wired
-
-
-def drop(name):
-    """Forget a module of firmware/, or all of a package, that only the start needs."""
-    name = "firmware." + name
-    for other in list(sys.modules):
-        if (other + ".").startswith(name + "."):
-            sys.modules.pop(other)
-    home, _, name = name.rpartition(".")
-    if home in sys.modules and hasattr(sys.modules[home], name):
-        delattr(sys.modules[home], name)

@@ -37,6 +37,10 @@ _SAVE_MS = const(3600000)
 _SPREAD_MS = const(120000)
 
 
+# What the next reading tells as well: switches, burn time, energy, supply.
+SPARE = b"\x0c\x09\x08\x02"
+
+
 class Kind:
     OPS = (LIGHT, RESUME, IDENTIFY, RAISE, PLAN, SHED)
     LISTEN = True
@@ -77,20 +81,11 @@ class Kind:
         self._darkness = None
         self._saved = clock.now_ms()
         self._told = None
-        report.shorten = self._shorten
+        report.spare = SPARE
 
     @property
     def plan(self):
         return self.programme.hash
-
-    def _shorten(self):
-        # A slow cell has no room for all: what the next reading tells as well goes first.
-        values = self._report.values
-        for key in (_SWITCHES, _BURN, _ENERGY, _SUPPLY):
-            if values[key] is not None:
-                values[key] = None
-                return True
-        return False
 
     def _restore(self):
         blob = self._copies.read()

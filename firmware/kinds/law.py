@@ -1,11 +1,9 @@
 """What the decree says of a command, where the settings name a category. Loaded when asked, then dropped."""
 
-import sys
-
 from firmware.furniture.guard import Guard
 from firmware.furniture.night import drop
 from firmware.protocols.cbor import decode
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 
 _DAY = const(86400)
 _SEVEN = const(25200)
@@ -45,4 +43,4 @@ def refuses(law, programme, wire_s, level, for_s):
         return None
     finally:
         drop()
-        sys.modules.pop("firmware.kinds.law", None)
+        forget("kinds.law", "furniture.guard")

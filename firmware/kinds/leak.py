@@ -40,6 +40,11 @@ _LOOK_MS = const(60000)
 _SPREAD_MS = const(600000)
 
 
+# The fixed length of a slow cell does not hold all: first go the older hours, which were sent before, then the
+# supply, the pressure, and the flow, which two readings' index tells as well.
+SPARE = b"\x06\x02\x08\x05"
+
+
 class Kind:
     OPS = ()
     LISTEN = False
@@ -87,7 +92,7 @@ class Kind:
         self._report = report
         # Sent this long after the hour is closed: always the same, so it tells nothing.
         self._phase_ms = cfg.phase_ms(_SPREAD_MS)
-        report.shorten = self._shorten
+        report.spare = SPARE
 
     def _refuse(self, *why):
         print("config:", *why)
@@ -103,20 +108,6 @@ class Kind:
 
     def execute(self, op, args):
         return "op_refused"
-
-    def _shorten(self):
-        # The fixed length of a slow cell does not hold all: first the older hours, which were sent before, then
-        # the supply, the pressure, and the flow, which two readings' index tells as well.
-        values = self._report.values
-        hours = values[_HOURLY]
-        if hours:
-            values[_HOURLY] = hours[:-1] or None
-            return True
-        for key in (_SUPPLY, _PRESSURE, _FLOW):
-            if values[key] is not None:
-                values[key] = None
-                return True
-        return False
 
     def _count(self):
         return self._pulses.update() if self._pulses else 0

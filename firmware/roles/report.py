@@ -26,8 +26,8 @@ class Report:
         self._is_open = False
         self._held = False
         self.lost = 0  # readings that could not be stored
-        # A kind's own: leaves out the least of `values` for a carrier that is too short; false when all is needed.
-        self.shorten = None
+        # A kind's own: the keys that a reading too long for its carrier goes without, the first of these first.
+        self.spare = b""
 
     def open(self):
         """After hello. A reading of before goes out now: the next one may be a day away."""
@@ -41,7 +41,7 @@ class Report:
         """Seal and queue the present `values`; false when nothing could be kept.
 
         Field errors are the kind's own (a value out of the field table's range) and are raised, as is too_long
-        when `shorten` has nothing left.
+        when nothing of `spare` is left.
         """
         if not self._is_open:
             self._held = True
@@ -60,7 +60,7 @@ class Report:
                 room = self._uplink.payload_room()
                 end = encode_into(self._buf, 0, self._message, values, self._clear, room)
             except WireError as e:
-                if e.args[0] != "too_long" or not self.shorten or not self.shorten():
+                if e.args[0] != "too_long" or not shorten(values, self.spare):
                     raise
         try:
             self._uplink.put(bytes(self._view[:end]), 0, alarm)
@@ -70,3 +70,14 @@ class Report:
             return False
         self._wake.set()
         return True
+
+
+def shorten(values, spare):
+    """Leave one thing out of `values`: of the first key of `spare` that has a value the value, of a vector its
+    last element. False when none has one."""
+    for key in spare:
+        value = values[key]
+        if value is not None:
+            values[key] = value[:-1] or None if isinstance(value, list) else None
+            return True
+    return False

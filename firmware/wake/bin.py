@@ -11,8 +11,8 @@ from firmware.wake import rtc
 
 _EMPTIED = const(2)
 _ROUND_MS = const(300000)
-# What a short carrier leaves out when the older distances are gone: forecast, speed, supply, fault, quality.
-_LEAST = b"\x0d\x0c\x02\x0b\x06"
+# What a short carrier leaves out: the older distances, forecast, speed, supply, fault, quality.
+SPARE = b"\x0a\x0d\x0c\x02\x0b\x06"
 
 _MARK = const(5)
 _BASE_S = const(9)
@@ -37,7 +37,7 @@ class Kind:
 
     def __init__(self, board, cfg, clock, report, boards, kept):
         self._report = report
-        report.shorten = self._shorten
+        report.spare = SPARE
         self._boards = boards
         self._copies = board.copies("watch")
         self.fit = kept[rtc.FIT]
@@ -49,18 +49,6 @@ class Kind:
 
     def execute(self, op, args):
         return "op_refused"
-
-    def _shorten(self):
-        values = self._report.values
-        found = values[10]
-        if found:
-            values[10] = found[:-1] or None
-            return True
-        for key in _LEAST:
-            if values[key] is not None:
-                values[key] = None
-                return True
-        return False
 
     def _tell(self):
         alarm, found = self._news or (False, {})

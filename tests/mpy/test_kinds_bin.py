@@ -5,6 +5,7 @@ from firmware.drivers.output import Output
 from firmware.kinds import bin as bin_kind
 from firmware.kinds import bin_outputs
 from firmware.roles.commands import COMPACT, HATCH
+from firmware.roles.report import shorten
 from tests.mpy import fakes
 from tests.mpy.site import HOUR, Contact, Pin, Site, Supply
 
@@ -188,7 +189,7 @@ def test_a_short_carrier_loses_distances_first_and_the_level_last():
     gone = []
     values = site.report.values
     before = list(values)
-    while site.report.shorten():
+    while shorten(site.report.values, site.report.spare):
         gone += [k for k in range(17) if values[k] is None and before[k] is not None]
         before = list(values)
     assert gone[0] == DISTANCES and gone[-1] == QUALITY

@@ -8,6 +8,7 @@ from firmware.furniture import lamp
 from firmware.kinds import lamp as lamp_kind
 from firmware.protocols.cbor import encode
 from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RAISE, RESUME, SHED
+from firmware.roles.report import shorten
 from tests.mpy import fakes
 
 EVENING = 20 * 3600  # wire seconds: 20:00 of the first day
@@ -367,7 +368,7 @@ def test_a_slow_cell_gets_the_level_and_leaves_counters_out():
     values = site.report.values
     assert values[8] is not None and values[9] is not None and values[12] is not None
     steps = 0
-    while site.report.shorten():
+    while shorten(site.report.values, site.report.spare):
         steps += 1
     assert steps == 4 and [values[k] for k in (2, 8, 9, 12)] == [None] * 4
     assert values[4:8] == [100, 100, lamp.DEFAULT, 600]

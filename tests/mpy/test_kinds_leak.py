@@ -6,6 +6,7 @@ from firmware.drivers.errors import BusError, ChipError, ConfigError
 from firmware.drivers.rope import BROKEN, DRY, SHORT, WET
 from firmware.furniture.leak import DETECTED, NONE, SUSPECTED
 from firmware.kinds import leak as leak_kind
+from firmware.roles.report import shorten
 from tests.mpy.site import HOUR, Contact, Site, Supply
 
 MINUTE = 60000
@@ -157,7 +158,7 @@ def test_a_short_carrier_loses_hours_first_and_the_index_never():
     site = Leaks(per_hour(36), parts={"pressure": Says(300000)})
     site.run(4 * HOUR + 1)
     seen = []
-    while site.report.shorten():
+    while shorten(site.report.values, site.report.spare):
         values = site.report.values
         seen.append((values[6], values[2], values[8], values[5], values[4]))
     assert seen == [
