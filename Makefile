@@ -58,9 +58,10 @@ bench: $(VENV)/.dev ## speed and memory, each against a peer of the same run
 gen: $(VENV)/.dev ## renew the generated files (wire format, board pins)
 	@for f in tools/gen_*.py; do echo $$f; $(PY) -m tools.$$(basename $$f .py) || exit 1; done
 
-figures: $(VENV)/.dev ## rewrite the tables in docs/guides (that of the leak guide needs LANTERNE_DATA)
+figures: $(VENV)/.dev ## rewrite tables and pictures of docs/guides (the leak guide's tables need LANTERNE_DATA)
 	$(PY) -m tools.figures_air
 	$(PY) -m tools.figures_bin
+	$(PY) -m tools.pictures_furniture
 	@if [ -d "$${LANTERNE_DATA:-}/water" ]; then $(PY) -m tools.figures_water; \
 	else echo "leak guide left out: LANTERNE_DATA names no folder with water"; fi
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ("compat", "cbor", "hmac256", "ccm", "sha512", "ed25519")
+MODULES = ("compat", "cbor", "hmac256", "ccm", "sha512", "ed25519", "ed25519_verify")
 NODE_HEAP = "120k"
 # sys.implementation._mpy >> 10 of the interpreters a virtual board can run on
 ARCHITECTURES = {1: "x86", 2: "x64"}
@@ -68,7 +68,7 @@ def signs(interpreter: str, folder: Path, heap: str) -> bool:
     """Whether the modules load and a message is signed right in a heap of that size."""
     code = (
         f"import sys\nsys.path[:] = [{str(folder)!r}]\n"
-        "from firmware.protocols.ed25519 import public_key, sign\n"
+        "from firmware.protocols.ed25519 import sign\nfrom firmware.protocols.ed25519_verify import public_key\n"
         "s = bytes(range(32))\n"
         "print('first', int.from_bytes(sign(s, public_key(s), b'lamp')[:4], 'big'))"
     )

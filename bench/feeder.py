@@ -3,7 +3,8 @@
 python -m bench.feeder [LAMPS [SF]]     (200 lamps at SF7 where nothing else is said)
 
 One gateway, one channel, virtual time; receptions come from overlapping intervals on the virtual air, not from
-a formula. The ALOHA figure beside it is what a formula would say of the first frames alone.
+a formula. The ALOHA figure beside it is what a formula would say of the first frames alone. The odds over many
+evenings: `bench.feeder_odds`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import math
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 START_UTC = "2026-11-20T16:10:00Z"
 HELLO_S = 300  # the spread of TRUST 4
 HEARD_S = 600
+#: What the virtual air says of a lost frame: others on the air, or the gateway did not listen.
+COLLISIONS = ("busy", "collision", "captured", "header")
+DEAF = ("late", "stopped", "not listening")
 #: Lamps 15 m apart on both sides of a street; the gateway in its middle.
 SPACING_M = 15
 
@@ -58,7 +64,11 @@ def scenario(lamps: int, sf: int) -> dict[str, Any]:
 
 @dataclass
 class Evening:
-    """What was seen. lit_s: seconds from power to full light; heard_s: to the first frame at the host."""
+    """What was seen. lit_s: seconds from power to full light; heard_s: to the first frame at the host.
+
+    lost: transmissions that the gateway did not hear, by the virtual air's reason; last_hello_s: begin of the last
+    repetition.
+    """
 
     lamps: int
     sf: int
@@ -69,6 +79,9 @@ class Evening:
     sent: int = 0
     repeated: int = 0
     heard: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    answers: int = 0
+    last_hello_s: float = 0.0
     airtime_us: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     took_s: float = 0.0
@@ -91,7 +104,9 @@ def evening(lamps: int, sf: int, folder: Path, seed: int = 1) -> Evening:
         frame = bytes(e.what["payload"])
         found.sent += 1
         found.first_s.setdefault(e.board, e.what["start_us"] / 1e6)
-        found.repeated += (e.board, frame) in seen
+        if (e.board, frame) in seen:
+            found.repeated += 1
+            found.last_hello_s = max(found.last_hello_s, e.what["start_us"] / 1e6)
         seen.add((e.board, frame))
         us = e.what["end_us"] - e.what["start_us"]
         found.airtime_us[e.board] = found.airtime_us.get(e.board, 0) + us
@@ -114,23 +129,24 @@ def evening(lamps: int, sf: int, folder: Path, seed: int = 1) -> Evening:
     run = sim.Run(scenario(lamps, sf), folder, sim.Options(seed=seed, on_world=watch))
     result = run.execute()
     found.took_s = time.monotonic() - began
-    start_us = min((r.received_at for r in result.rows), default=0)
-    origin_us = int(sim_start_us())
+    origin_us = sim_start_us()
     for row in result.rows:
         if row.state != "rejected" and row.name.startswith("lamp-"):
             at = (row.received_at - origin_us) / 1e6
             found.heard_s[row.name] = min(at, found.heard_s.get(row.name, at))
             found.heard += row.receptions
+    for t in run.air.transmissions:
+        if t.sender == "gateway":
+            found.answers += 1
+        elif "gateway" not in t.heard:
+            found.lost[t.lost.get("gateway", "not listening")] += 1
     found.failures = list(result.failures)
-    assert start_us >= origin_us or not result.rows
     return found
 
 
-def sim_start_us() -> float:
+def sim_start_us() -> int:
     """The run's beginning in microseconds of Unix UTC."""
-    from datetime import datetime
-
-    return datetime.fromisoformat(START_UTC.replace("Z", "+00:00")).timestamp() * 1e6
+    return int(datetime.fromisoformat(START_UTC).timestamp()) * 1_000_000
 
 
 def show(e: Evening) -> None:
@@ -144,8 +160,18 @@ def show(e: Evening) -> None:
     print(f"  first frames between {min(first, default=0):.0f} and {max(first, default=0):.0f} s")
     print(f"  heard: {len(heard)} lamps, the last after {max(heard, default=math.nan):.0f} s")
     print(f"  heard later than {HEARD_S} s: {late}")
-    lost = 1 - e.heard / max(1, e.sent)
-    print(f"  {e.sent} transmissions, {e.repeated} of them repeated, {e.heard} received, lost {lost:.1%}")
+    lost = sum(e.lost.values())
+    print(
+        f"  {e.sent} transmissions, {e.repeated} of them repeated, the last at {e.last_hello_s:.0f} s; "
+        f"{e.answers} answers"
+    )
+    words = {name: sum(e.lost[r] for r in why) for name, why in (("collisions", COLLISIONS), ("deaf", DEAF))}
+    words["other"] = lost - sum(words.values())
+    print(
+        f"  lost {lost / max(1, e.sent):.1%}: "
+        + ", ".join(f"{name} {n}" for name, n in words.items())
+        + f" ({', '.join(f'{r} {n}' for r, n in sorted(e.lost.items()))})"
+    )
     print(f"  pure ALOHA would deliver {e.aloha:.0%} of the first frames")
     print(f"  airtime of the busiest lamp {share:.3%} of the quarter hour")
     for text in e.failures:

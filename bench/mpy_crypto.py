@@ -11,7 +11,7 @@ import time
 
 sys.path[:] = [sys.argv[1]]  # FOLDER alone: a firmware package in the working directory would shadow it
 
-from firmware.protocols import ed25519  # noqa: E402
+from firmware.protocols import ed25519, ed25519_verify  # noqa: E402
 
 _SEED = bytes(range(32))
 _PUBLIC = (
@@ -64,7 +64,7 @@ def speed():
     calls = (
         lambda: pow(x, _PRIME - 2, _PRIME),
         lambda: ed25519.sign(_SEED, _PUBLIC, _MESSAGE),
-        lambda: ed25519.verify(_PUBLIC, _MESSAGE, signature),
+        lambda: ed25519_verify.verify(_PUBLIC, _MESSAGE, signature),
     )
     print("pow_us {}\nsign_us {}\nverify_us {}".format(*median_us(calls, 11)))
 
@@ -93,7 +93,7 @@ def short_operations():
 def memory():
     print("sign_bytes", garbage(lambda: ed25519.sign(_SEED, _PUBLIC, _MESSAGE)))
     signature = ed25519.sign(_SEED, _PUBLIC, _MESSAGE)
-    print("verify_bytes", garbage(lambda: ed25519.verify(_PUBLIC, _MESSAGE, signature)))
+    print("verify_bytes", garbage(lambda: ed25519_verify.verify(_PUBLIC, _MESSAGE, signature)))
     for name, call in short_operations():
         print(name + "_bytes", garbage(call))
         print(name + "_ns", loop_ns(call, 200))

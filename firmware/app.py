@@ -9,7 +9,7 @@ import time
 
 from firmware import board as boards
 from firmware.clock import EPOCH_GPS, Clock
-from firmware.config import GATEWAY, PROFILES, Config, key_record
+from firmware.config import GATEWAY, Config, key_record
 from firmware.protocols.cbor import WireError, decode, encode
 from firmware.protocols.compat import const, forget
 from firmware.storage import TwoCopies
@@ -20,11 +20,8 @@ _KEY_SIZE = const(120)
 _LONG = const(5)
 # A task that owns the radio checks in every ten minutes; a sign or a long frame comes on top.
 _SILENT_MS = const(900000)
-_LOADING = const(6000)
+_LOADING = const(3000)
 _BUNDLE = "bundle"
-# Hello goes out again at random moments of the first ten minutes until something is heard.
-_GREET_MS = const(480000)
-_AGAIN_MS = const(60000)
 # Sync word 0x34 of LoRaWAN: link frames are its proprietary frames, and one radio hears both.
 _SYNC = const(0x34)
 
@@ -36,7 +33,7 @@ def main(kept=None):
     gc.threshold(_LOADING)
     if kept:
         # What has measured.
-        forget("wake.start", "wake.bin_look", "parts", "furniture")
+        forget("wake.start", "wake.look", "wake.bin_look", "wake.leak_look", "parts", "furniture")
         gc.collect()
     supervisor = asyncio.run(_start(kept))
     if supervisor:
@@ -55,19 +52,21 @@ async def _wait():
 
 def _forget():
     # What only the start needs would hold 8 KB of the heap for ever (measured): whoever uses it has gone.
-    for name in ("_start", "_blob", "_node", "_gateway", "_radio", "Config", "key_record"):
+    for name in ("_start", "_blob", "_node", "_gateway", "_radio", "_take_time", "Config", "key_record"):
         globals().pop(name, None)
     for name in ("part", "copies"):
         delattr(boards.Board, name)
     for name in ("nvs", "store", "watchdog", "rtc_ms"):
         delattr(boards, name)
-    forget("config", "parts", "boards", "pins", "takeover", "protocols.keys")
+    forget(
+        "config", "parts", "boards", "pins", "takeover", "storage_start", "counters_start", "protocols.keys"
+    )
 
 
 async def _start(kept):
     """Start the tasks; returns their supervisor, or None without settings or keys."""
     # asyncio loads its parts when they are asked for.
-    asyncio.wait_for_ms  # noqa: B018
+    asyncio.wait_for_ms, asyncio.Event  # noqa: B018  # pyright: ignore[reportUnusedExpression] - loaded when asked for
     nvs = boards.nvs()
     store = boards.store()
     cfg_copies, cfg_blob, new = _blob(nvs, "cfg", store, _CFG_SIZE)
@@ -77,15 +76,15 @@ async def _start(kept):
     cfg = Config(cfg_blob)
     board = boards.Board(cfg.board, nvs, store, cfg.owner(), cfg.parts)
     clock = Clock(time.ticks_ms, time.ticks_diff)
-    now = boards.rtc_ms()
-    if now is not None:
-        clock.set(1, now // 1000 + EPOCH_GPS, now % 1000)
     supervisor = Supervisor(boards.watchdog())
     wake = asyncio.ThreadSafeFlag()
     if cfg.role == GATEWAY:
         _gateway(cfg, board, clock, supervisor, wake, new)
     else:
         record = key_record(cfg, key_blob)
+        # Before the heap fills.
+        del globals()["Config"], globals()["key_record"]
+        forget("config", "protocols.keys")
         _node(cfg, record, board, clock, supervisor, wake, (new, cfg_copies, cfg_blob), kept)
     board.close()
     # Only after the numbers have begun: until then the bare settings of the bench say "never used".
@@ -96,6 +95,17 @@ async def _start(kept):
     if new:
         cfg_copies.write(cfg_blob)
     return supervisor
+
+
+def _take_time(clock, floor_s):
+    """What the platform's clock has kept, where it is later than what this board has kept (EMBEDDED 10)."""
+    clock.floor_s = floor_s
+    now = boards.rtc_ms()
+    try:
+        if now is not None:
+            clock.set(1, now // 1000 + EPOCH_GPS, now % 1000)
+    except WireError as e:
+        print("clock:", e.args[0])
 
 
 def _blob(nvs, name, store, size):
@@ -137,6 +147,7 @@ def _gateway(cfg, board, clock, supervisor, wake, new):
     from firmware.roles.modem import Modem
     from firmware.roles.sink import open_sink
 
+    _take_time(clock, 0)
     copies = board.copies("boot")
     blob = copies.read()
     # A number that an earlier start had makes the store take new frames for repeated ones.
@@ -159,17 +170,20 @@ def _node(cfg, record, board, clock, supervisor, wake, saved, kept):
         # By name, as all of firmware/wake: only what can sleep has it. Before the heap fills.
         name = "firmware.wake." + _KINDS[cfg.kind] + "_setup"
         fresh = __import__(name, None, None, ("setup",)).setup(board, cfg, boards)
-        forget("wake." + _KINDS[cfg.kind] + "_setup", "kinds", "parts", "furniture")
-    # Loaded first: every node signs checkpoints and has a radio, and later no piece of heap may be long
-    # enough for their code.
+        forget("wake." + _KINDS[cfg.kind] + "_setup", "wake.setup", "kinds", "parts", "furniture")
+    # Loaded first: every node has a radio, and later no piece of heap may be long enough for its code. What hashes
+    # for a signature is machine code, which no port frees: loaded once. What signs comes and goes with a
+    # checkpoint, but where each frame is signed.
     import firmware.drivers.sx126x
-    import firmware.protocols.ed25519
+    import firmware.protocols.sha512
 
-    if cfg.profile == PROFILES[3]:
+    if cfg.profile == "sign1":
+        import firmware.protocols.ed25519
+    if cfg.profile == "encrypt0":
         import firmware.protocols.ccm  # noqa: F401
     # Before a number is taken: settings that no board can follow must not use up numbers and flash.
     # What it is without it is not used.
-    asleep = __import__("firmware.wake.node" if cfg.power else "firmware.config", None, None, ("Node",))
+    asleep = __import__("firmware.wake.node" if cfg.power else "firmware.storage", None, None, ("Node",))
     name = "firmware.wake." if cfg.power else "firmware.kinds."
     kind = __import__(name + _KINDS[cfg.kind], None, None, ("Kind",)).Kind
     from firmware.counters import Counters, Recover
@@ -196,6 +210,8 @@ def _node(cfg, record, board, clock, supervisor, wake, saved, kept):
     ring = FrameRing(board.path + "/ring" + board.owner)
     counters.start(cfg.epoch, ring, start_head(record), new)
     clock.generation = counters.generation
+    _take_time(clock, counters.time_s)
+    counters.clock = clock
     sealer = Sealer(record)
     opener = Opener(record)
     recover = Recover(sealer, opener, boards.random)
@@ -226,23 +242,35 @@ def _node(cfg, record, board, clock, supervisor, wake, saved, kept):
         if kept:
             report.open()
 
+    begun = clock.now_ms()
+
+    async def until(ms):
+        await asyncio.sleep_ms(max(0, begun + ms - clock.now_ms()))
+
     async def greet():
-        # 200 boards of a feeder start in one second: hello is spread over five minutes (TRUST 4), of which
-        # the first belong to the silence after a boot.
-        begun = clock.now_ms()
-        quiet = modem.free_ms - begun
-        await asyncio.sleep_ms(quiet + _part(300000 - quiet))
+        from firmware.roles.greeting import END_MS, moments
+
+        hellos = moments(modem.free_ms - begun, _part)
+        forget("roles.greeting")
+        await until(hellos.pop(0))
         plan = furniture.plan if hasattr(furniture, "plan") else None
         alarms = furniture.alarms if hasattr(furniture, "alarms") else 0
         seq = uplink.hello(boards.reset_cause(), boards.bundle(_BUNDLE), protection, alarms or None, plan)
+        wake.set()
         report.open()
         if opened:
             opened()
-        # Who always listens hears an answer at once; where none comes, many greeted in the same moment.
-        while kind.LISTEN and not node.answered and clock.now_ms() - begun < _GREET_MS:
-            await asyncio.sleep_ms(_AGAIN_MS + _part(2 * _AGAIN_MS))
-            if not node.answered:
-                uplink.again(seq)
+        # Who sleeps has one window for an answer, and does not start together with 200 others.
+        if not kind.LISTEN:
+            return
+        for at in hellos + [END_MS]:
+            await until(at)
+            if node.answered or at == END_MS:
+                break
+            uplink.again(seq)
+            wake.set()
+        # What still waits for the silence after another frame.
+        uplink.hush(seq)
 
     supervisor.spawn("radio", lambda: node.run(lambda: supervisor.alive("radio")), _SILENT_MS)
     supervisor.spawn("furniture", lambda: furniture.run(lambda: supervisor.alive("furniture")), _SILENT_MS)

@@ -14,7 +14,7 @@ from machine import SPI, Pin
 from firmware.clock import from_platform
 from firmware.drivers.errors import ConfigError
 from firmware.pins import Pins
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 
 _WDT_MS = const(120000)  # four rounds of the supervisor
 _NVS = "lanterne"
@@ -73,10 +73,10 @@ def rtc_ms():
 
 
 def memory(blob=None):
-    """The RTC memory: what stands there, after it was set to `blob` where one is given."""
-    if blob is not None:
-        machine.RTC().memory(blob)
-    return machine.RTC().memory()
+    """What stands in the RTC memory; with `blob` it is set instead."""
+    if blob is None:
+        return machine.RTC().memory()
+    return machine.RTC().memory(blob)
 
 
 def calendar_ms():
@@ -125,6 +125,7 @@ class Board:
             dio3_tcxo_millivolts=tcxo_mv or None,
             lora_cfg=settings,
         )
+        forget("drivers.sx126x_setup")
         radio.set_irq_callback(wake)
         return radio
 

@@ -7,11 +7,12 @@ from binascii import crc32
 
 from firmware.protocols import cbor
 from firmware.protocols.cbor import WireError
+from firmware.protocols.compat import const
 from firmware.protocols.keys import derive, purposes
 
 PROFILES = ("", "sign1", "mac0", "encrypt0")
-NODE = 0
-GATEWAY = 1
+NODE = const(0)
+GATEWAY = const(1)
 
 # (key, lowest, highest) of the integers; lengths of the byte strings.
 _RANGES = ((3, 1, 0xFFFFFFFF), (4, 1, 3), (5, 2, 255), (6, 0, 255), (7, 0, 65535), (10, 0, 1))
@@ -84,9 +85,9 @@ class Config:
             if not _is(tag, 0, 255) or not _is(address, 0, 65535):
                 raise WireError("config", 15)
             self.routes[(tag, address)] = _blob(k_link, 15, 16)
-        # 0 awake all day, 1 a battery: sleeps between measurements. A bin is what can.
+        # 0 awake all day, 1 a battery: sleeps between measurements. Bin and leak meter can.
         self.power = found.get(19, 0)
-        if not _is(self.power, 0, 1 if self.kind == 3 and self.role == NODE else 0):
+        if not _is(self.power, 0, 1 if self.kind in (3, 4) and self.role == NODE else 0):
             raise WireError("config", 19)
         self.sink = _typed(found, 16, "")
         self.plan = _typed(found, 18, b"")

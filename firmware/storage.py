@@ -113,10 +113,11 @@ def _names(path):
         return []
 
 
-class _Log:
+class Log:
     """Records of rising number in segment files `path`/`prefix`xxxxxxxx, named by their first number.
 
-    RAM holds one number for each file. A torn tail stays where it is and the next record opens a new file.
+    RAM holds one number for each file. A torn tail stays where it is and the next record opens a new file. Where
+    the log ends after a boot is found by `storage_start`.
     """
 
     def __init__(self, path, prefix, per_file):
@@ -127,28 +128,6 @@ class _Log:
         self._count = per_file
         self._torn = False
         self._failed = False
-
-    def recover(self):
-        """Find the end after a boot: the last record's body, or None in an empty log, and in one whose end
-        cannot be read: an older end would be taken for the newest."""
-        tail = None
-        while self.first and tail is None:
-            self._count = 0
-            for seq, body in self.records(self.first[-1]):
-                self.last = seq
-                tail = body
-                self._count += 1
-            if self._failed:
-                self._count = self._per_file
-                return None
-            if tail is None:
-                try:
-                    self.remove(-1)
-                except WireError:
-                    pass  # its number is never given again: nothing will be appended to it
-            if tail is None or self._torn:
-                self._count = self._per_file
-        return tail
 
     def records(self, first):
         """(number, body) of each record of a file, up to the first that is torn."""
@@ -223,45 +202,26 @@ class FrameRing:
     ring that was never begun or is lost. Any call may raise WireError storage.
     """
 
+    # Set by storage_start.
+    _frames: "Log"
+    _leaves: "Log"
+    _heads: "Log"
+    _acks: "Log"
+    _low: int
+    _acked: list
+    _open_heads: list
+    overwritten: int
+    last: "tuple | None"
+
     def __init__(self, path):
         self._path = path
         try:
             os.mkdir(path)
         except OSError:
             pass
-        self._open()
+        from firmware.storage_start import Start
 
-    def _open(self):
-        path = self._path
-        self._frames = _Log(path, "f", _FRAMES)
-        self._leaves = _Log(path, "l", _LEAVES)
-        self._heads = _Log(path, "c", _KEPT)
-        self._acks = _Log(path, "k", _KEPT)
-        self._low = 0  # everything up to here is acknowledged
-        self.overwritten = 0
-        self._acked = []  # acknowledged checkpoints above it, older ones being open
-        self._open_heads = []  # the checkpoints above it
-        self.last = None
-        self._leaves.recover()
-        self._heads.recover()
-        if self._acks.recover():
-            for first in self._acks.first:
-                for _, body in self._acks.records(first):
-                    self._low, self.overwritten, k = struct.unpack(">III", body)
-                    self._acked.append(k)
-        tail = self._frames.recover()
-        if tail is not None:
-            self._set_last(self._frames.last, tail)
-            if tail[1] == _CHECKPOINT and self._heads.last < self._frames.last:
-                # Cut between the two commits of a checkpoint.
-                try:
-                    self._heads.append(self._frames.last, tail)
-                except WireError:
-                    pass  # the next boot tries again
-        low = self._low
-        self._acked = [k for k in self._acked if k > low]
-        for first in self._heads.first:
-            self._open_heads.extend([k for k, _ in self._heads.records(first) if k > low])
+        Start.take_up(self)
 
     def _set_last(self, seq, body):
         n = body[0]
@@ -269,11 +229,9 @@ class FrameRing:
 
     def begin(self, h):
         """Empty the ring and start an epoch's chain at `h`: 16 bytes, or none for no chain."""
-        for log in (self._frames, self._leaves, self._heads, self._acks):
-            while log.first:
-                log.remove(-1)
-        self._open()
-        self._commit(0, bytes((0, 0 if h else _UNCHAINED)) + (h + bytes(48) if h else b""))
+        from firmware.storage_start import Start
+
+        Start.empty(self, h)
 
     def _commit(self, seq, body):
         frames = self._frames

@@ -20,6 +20,8 @@ WIRE_EPOCH_GPS = 1451260818  # GPS second of 2026-01-01T00:00:00Z
 ASK_AGAIN_US = 1800 * 1_000_000
 MAX_ASKS = 5
 REF_TTL_S = 600
+# Kinds on the mains that always listen; the others do after an uplink only.
+LISTENING = ("lamp", "cabinet")
 
 
 @dataclass
@@ -59,6 +61,10 @@ class Answers:
         """Send a command after the device's next uplink."""
         record = self._commander.record(device)
         self._waiting.setdefault(record.device, deque()).append((op, args, ttl_s))
+
+    def listens(self, device: bytes) -> bool:
+        """Whether the device hears a downlink at any time, and not in a window after its uplink only."""
+        return self._commander.record(device).kind in LISTENING
 
     def after(self, outcome: Outcome, time_us: int) -> list[Command]:
         """The downlinks for the window after a reception at `time_us` (Unix microseconds): none or one."""

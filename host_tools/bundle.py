@@ -39,9 +39,10 @@ ROLES = ("node", "gateway")
 ROOTS = ("boot", "main", "firmware.app")
 # Loaded by name at run time, so no import statement shows them: every node greets with `hello`.
 NODE_SCHEMA = (SCHEMA + ".hello",)
-# Sentences for people, names of fields, reading of payloads: shared modules load these by name where they are
-# at hand, and a board does without.
+# Sentences for people, names of fields, reading of payloads, signatures of others, which no record of a node pins:
+# shared modules load these where they are at hand, and a board does without.
 HOST_ONLY = (
+    "firmware.protocols.ed25519_verify",
     "firmware.protocols.reasons_text",
     "firmware.protocols.reasons_text_host",
     SCHEMA + ".common",
@@ -128,7 +129,7 @@ def by_name(role: str, kind: str, usual: bool = False) -> list[str]:
         found += [f"firmware.kinds.{kind}", f"{SCHEMA}.{kind}", *NODE_SCHEMA]
         if (TREE / f"firmware/wake/{kind}.py").is_file():
             # It can sleep.
-            found += [f"firmware.wake.{m}" for m in ("start", "node", kind, kind + "_setup")]
+            found += [f"firmware.wake.{m}" for m in ("start", "node", kind, kind + "_look", kind + "_setup")]
         first = {names[0] for names in parts.roles(kind).values()}
         found += [f"firmware.parts.{p}" for p in parts.names(kind) if not usual or p in first]
     return found

@@ -153,7 +153,12 @@ class Intake:
             self._refused.discard(name)
             self._show(outcome)
             downlinks = self.answers.after(outcome, frame.time_us) if self.answers else []
-            return bytes(gwrecord.pack_answer(record.number, [_downlink(c) for c in downlinks]))
+            return bytes(gwrecord.pack_answer(record.number, [self._downlink(c) for c in downlinks]))
+
+    def _downlink(self, command: Command) -> tuple[int, int, int, bytes, int]:
+        """0: as soon as there is airtime. 1: a device that sleeps listens one second after its uplink only."""
+        found = self.answers is not None and self.answers.listens(command.device)
+        return command.tag, command.address, command.port, command.frame, 0 if found else 1
 
     @property
     def refused(self) -> int:
@@ -234,11 +239,6 @@ def _alone(path: Path | str) -> Iterator[Store]:
         store = held.enter_context(Store(path))
         held.enter_context(locked(Path(path), 0))
         yield store
-
-
-def _downlink(command: Command) -> tuple[int, int, int, bytes, int]:
-    # Window 1: the device listens one second after the end of its uplink.
-    return command.tag, command.address, command.port, command.frame, 1
 
 
 def _number_of(data: bytes) -> int:

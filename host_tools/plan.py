@@ -101,11 +101,14 @@ class _Part:
         return round(value * 10000)
 
     def hundredths(self, name: str) -> int:
-        """Lux in steps of 0.01."""
+        """Lux in steps of 0.01. It is never dark below zero."""
         value = self.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_LUX:
-            self.refuse(f"{name} {value!r} is not within 0 and {MAX_LUX} lux")
-        return round(value * 100)
+            self.refuse(f"{name} {value!r} is not within 0.01 and {MAX_LUX} lux")
+        found = round(value * 100)
+        if not found:
+            self.refuse(f"{name} {value!r} is not within 0.01 and {MAX_LUX} lux")
+        return found
 
     def choice(self, name: str, words: Sequence[str], default: Any = ...) -> int:
         value = self.get(name, default)
@@ -122,9 +125,9 @@ class _Part:
         hours, minutes, seconds = found.groups("0")
         return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
-    def each(self, name: str, most: int, noun: str, reason: str = "") -> list[_Part]:
-        """The objects of a list."""
-        values = self.get(name, [])
+    def each(self, name: str, most: int, noun: str, reason: str = "", must: bool = False) -> list[_Part]:
+        """The objects of a list, which is empty where it is left out, if it may be."""
+        values = self.get(name, ... if must else [])
         if not isinstance(values, list):
             self.refuse(f"{name} is not a list")
         if len(values) > most:
@@ -132,20 +135,26 @@ class _Part:
         start = "" if self.place == "plan" else self.place + ", "
         return [_Part(v, f"{start}{noun} {n}", reason or self.reason) for n, v in enumerate(values, 1)]
 
+    def text(self, *names: str) -> None:
+        """Fields for people, which no node gets."""
+        for name in names:
+            if not isinstance(self.get(name, ""), str):
+                self.refuse(f"{name} is not a text")
+
     def part(self, name: str) -> _Part:
         return _Part(self.get(name), self.place, self.reason)
 
 
 # Names, offsets and the rules of a change, as the device takes them.
 _NAME = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)"
-_SHIFT = r"[+-]?(?:2[0-4]|[01]?[0-9])(?::[0-5]?[0-9](?::[0-5]?[0-9])?)?"
-_CLOCK = r"[+-]?(?:16[0-7]|1[0-5][0-9]|[0-9]{1,2})(?::[0-5]?[0-9](?::[0-5]?[0-9])?)?"
+_SHIFT = r"[+-]?0?(?:2[0-4]|[01]?[0-9])(?::[0-5]?[0-9](?::[0-5]?[0-9])?)?"
+_CLOCK = r"[+-]?(?:16[0-7]|1[0-5][0-9]|0?[0-9]{1,2})(?::[0-5]?[0-9](?::[0-5]?[0-9])?)?"
 _CHANGE = rf"M(?:[1-9]|1[0-2])\.[1-5]\.[0-6](?:/{_CLOCK})?"
 _ZONE = re.compile(rf"{_NAME}{_SHIFT}(?:{_NAME}(?:{_SHIFT})?,{_CHANGE},{_CHANGE})?")
 
 
 def _zone(plan: _Part) -> str:
-    text = plan.get("timezone")
+    text = plan.get("timezone", None)
     if not isinstance(text, str) or _ZONE.fullmatch(text) is None:
         wrong = f"timezone {text!r} is not a POSIX TZ string"
         if isinstance(text, str) and re.search(r",J?[0-9]", text):
@@ -158,10 +167,11 @@ def _command(part: _Part, ramp_from: bool = False) -> list[int]:
     """[level, ramp] or [level, ramp to, ramp from] of a command."""
     command = part.part("command")
     state = command.part("state")
-    # TALQ's LevelState has {"name": "LevelState", "value": 40}.
-    if state.get("name", "LevelState") != "LevelState":
+    # The short form of this format, or TALQ's LevelState: {"name": "LevelState", "value": 40}.
+    short = state.has("level")
+    if not short and state.get("name") != "LevelState":
         state.refuse(f"state {state.get('name')!r}: a lamp has a LevelState only")
-    level = state.whole("level" if state.has("level") else "value", 0, 100, "%")
+    level = state.whole("level" if short else "value", 0, 100, "%")
     state.done()
     found = [level, command.whole("rampToLevelTime", 0, 65535, "seconds", 0)]
     ramp = command.whole("rampFromLevelTime", 0, 65535, "seconds", 0)
@@ -217,7 +227,7 @@ def _dynamic(part: _Part) -> list[int]:
         found = [period.time("startTime"), period.time("endTime")]
         period.done()
     effect = part.part("effect")
-    if effect.get("type", "FixedControlEffect") != "FixedControlEffect":
+    if effect.get("type") != "FixedControlEffect":
         effect.refuse(f"a lamp node carries out a FixedControlEffect only, not {effect.get('type')!r}")
     effect.skip("source")
     found.append(effect.choice("operation", OPERATIONS))
@@ -230,22 +240,24 @@ def _dynamic(part: _Part) -> list[int]:
 
 
 def _program(part: _Part, noon: int) -> list[Any]:
+    if part.get("type", "ControlProgramOne") != "ControlProgramOne":
+        part.refuse(f"a lamp node runs a ControlProgramOne only, not {part.get('type')!r}")
     periods = []
     sensors = set()
-    for p in part.each("activePeriods", MAX_FEW, "period"):
+    for p in part.each("activePeriods", MAX_FEW, "period", must=True):
         periods.append(_period(p))
         if periods[-1][0] > 1:
             sensors.add(tuple(periods[-1][-2:]))
         if len(sensors) > 1:
             p.refuse("the photocell periods of a program must have the same onLevel and offLevel")
-    fixed = _fixed(part.each("fixedTimeControls", MAX_FIXED, "fixed time"), noon)
+    fixed = _fixed(part.each("fixedTimeControls", MAX_FIXED, "fixed time", must=True), noon)
     astro = []
     for p in part.each("astroClockTimeControls", MAX_FEW, "astronomical control"):
         row = [p.whole("offset", -720, 720, "minutes"), p.choice("solarEventType", _EVENTS)]
         astro.append([*row, p.choice("operation", OPERATIONS), *_command(p)])
         p.done()
     dynamic = [_dynamic(p) for p in part.each("dynamicControls", MAX_FEW, "dynamic control")]
-    part.skip("type", "ownerCMS")
+    part.skip("ownerCMS")
     part.done()
     return [periods, fixed, astro, dynamic]
 
@@ -284,9 +296,11 @@ def _dates(part: _Part) -> list[int]:
 
 def _condition(part: _Part) -> list[Any]:
     if part.choice("type", ("ccDate", "ccDay")) == 0:
-        found: list[Any] = [1, [_dates(p) for p in part.each("dates", MAX_DATES, "date")]]
+        dates = [_dates(p) for p in part.each("dates", MAX_DATES, "date")]
+        if not dates:
+            part.refuse("ccDate without dates")
         part.done()
-        return found
+        return [1, dates]
     days = 0
     for p in part.each("days", 7, "days"):
         start = p.whole("start", 1, 7, "(1 is Monday)")
@@ -301,9 +315,11 @@ def _condition(part: _Part) -> list[Any]:
     words = part.get("occurrences", [])
     if not isinstance(words, list) or any(w not in ("1", "2", "3", "4", "5", "L") for w in words):
         part.refuse(f"occurrences {words!r}: a list of 1 to 5 and L is expected")
+    if len(set(words)) < len(words) or len(words) > 5:
+        part.refuse(f"occurrences {words!r}: each once, five at the most")
     part.done()
     # Each day of a month is a first to fifth, so without occurrences all of them count.
-    return [2, days, sum(1 << "12345L".index(w) for w in set(words)) or 31]
+    return [2, days, sum(1 << "12345L".index(w) for w in words) or 31]
 
 
 def _index(part: _Part, name: str, programs: dict[str, int]) -> int:
@@ -332,7 +348,7 @@ def compile(plan: dict[str, Any]) -> bytes:
     whole = _Part(plan, "plan", "plan_format")
     if whole.get("format", None) != FORMAT:
         whole.refuse(f"its format is not {FORMAT}")
-    whole.skip("name", "comment")
+    whole.text("name", "comment")
     offset = whole.whole("dayOffset", 0, 12, "hours", 12)
     if offset not in (0, 12):
         whole.refuse(f"dayOffset {offset}: 0 or 12 is expected")
@@ -348,7 +364,8 @@ def compile(plan: dict[str, Any]) -> bytes:
         name = part.get("id")
         if not isinstance(name, str) or name in numbers:
             part.refuse(f"id {name!r}: each program needs its own text here")
-        part.place = f"program {name}"
+        # One line, whatever the text holds.
+        part.place = f"program {name if name.isprintable() else repr(name)}"
         numbers[name] = len(programs)
         programs.append(_program(part, offset * 3600))
     rules: list[list[Any]] = []

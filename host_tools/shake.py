@@ -19,6 +19,8 @@ from typing import NamedTuple
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign
 #: A call to one of these has no effect but its value.
 _PURE = {"const", "bytes", "array"}
+#: Where modules get `const` from, so that they run under CPython, too.
+CONST = "firmware.protocols.compat"
 
 
 class _Part(NamedTuple):
@@ -98,34 +100,120 @@ def _without(text: str, parts: list[_Part]) -> str:
     return "\n".join(lines) + "\n"
 
 
+_Spot = tuple[int, int, str, str]  # line, column in bytes, what stands there, what shall
+
+
+def _replaced(text: str, spots: set[_Spot]) -> str:
+    """The text with each spot's old word replaced by the new one."""
+    lines = [line.encode() for line in text.splitlines()]
+    for line, column, old, new in sorted(spots, reverse=True):
+        row = lines[line - 1]
+        lines[line - 1] = row[:column] + new.encode() + row[column + len(old.encode()) :]
+    return b"\n".join(lines).decode() + "\n"
+
+
+def _names(tree: ast.AST, new: Mapping[str, str]) -> set[_Spot]:
+    """Spots of plain names that shall be called otherwise."""
+    return {
+        (n.lineno, n.col_offset, n.id, new[n.id])
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Name) and n.id in new
+    }
+
+
+def _const(node: ast.AST) -> ast.expr | None:
+    """The value of `NAME = const(value)`, which the compiler works out itself; None for any other statement."""
+    if (
+        not isinstance(node, ast.Assign)
+        or len(node.targets) != 1
+        or not isinstance(node.targets[0], ast.Name)
+    ):
+        return None
+    call = node.value
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "const":
+        return call.args[0]
+    return None
+
+
 def _private(text: str, tree: ast.Module, elsewhere: Counter[str]) -> str:
     """The text with an underscore before public constants that nobody else mentions."""
     used = mentions(tree)
     names = {
-        part.name
+        part.name: "_" + part.name
         for part in _parts(tree)
-        if isinstance(part.node, ast.Assign)
-        and isinstance(part.node.value, ast.Call)
-        and isinstance(part.node.value.func, ast.Name)
-        and part.node.value.func.id == "const"
+        if _const(part.node) is not None
         and not part.name.startswith("_")
         and not elsewhere[part.name]
         and not used["_" + part.name]
     }
-    lines = [line.encode() for line in text.splitlines()]
-    spots = sorted(
-        {(n.lineno, n.col_offset) for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in names},
-        reverse=True,
-    )
-    for line, column in spots:
-        row = lines[line - 1]
-        lines[line - 1] = row[:column] + b"_" + row[column:]
-    return b"\n".join(lines).decode() + "\n"
+    return _replaced(text, _names(tree, names))
+
+
+def _from(text: str, tree: ast.Module, gone: Mapping[tuple[str, str], object]) -> str:
+    """The text without the imports of the (module, name)s in `gone`; lines keep their numbers."""
+    lines = text.splitlines()
+    for n in ast.walk(tree):
+        if not isinstance(n, ast.ImportFrom):
+            continue
+        left = [ast.unparse(a) for a in n.names if (n.module or "", a.name) not in gone]
+        if len(left) < len(n.names):
+            end = n.end_lineno or n.lineno
+            new = f"from {n.module} import {', '.join(left)}" if left else "pass"
+            lines[n.lineno - 1] = lines[n.lineno - 1][: n.col_offset] + new
+            lines[n.lineno : end] = [""] * (end - n.lineno)
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: ast.expr) -> bool:
+    return not [n for n in ast.walk(value) if isinstance(n, (ast.Name, ast.Call))]
+
+
+def inlined(sources: Mapping[str, str]) -> dict[str, str]:
+    """The sources with the numbers themselves where they use a constant of another module, `NAME = const(number)`
+    there."""
+    trees = {name: _seen(text).tree for name, text in sources.items()}
+    values = {
+        (name, node.targets[0].id): f"({ast.unparse(value)})"
+        for name, tree in trees.items()
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and (value := _const(node)) is not None
+        and _literal(value)
+    }
+    return {name: _with_numbers(text, trees[name], values) for name, text in sources.items()}
+
+
+def _with_numbers(text: str, tree: ast.Module, values: Mapping[tuple[str, str], str]) -> str:
+    # A name that means something else somewhere in the module stays.
+    other = {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    other |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    found = {
+        (n.module or "", a.name): values[n.module or "", a.name]
+        for n in ast.walk(tree)
+        if isinstance(n, ast.ImportFrom)
+        for a in n.names
+        if (n.module, a.name) in values and a.asname is None and a.name not in other
+    }
+    if not found:
+        return text
+    spots = _names(tree, {name: value for (_, name), value in found.items()})
+    # First what stands in lines as they are.
+    return _from(_replaced(text, spots), tree, found)
+
+
+def _without_const(text: str) -> str:
+    """The text without the import of `const`, where the compiler has worked out each use."""
+    tree = _seen(text).tree
+    uses = sum(isinstance(n, ast.Name) and n.id == "const" for n in ast.walk(tree))
+    if uses != sum(_const(n) is not None for n in ast.walk(tree)):
+        return text
+    return _from(text, tree, {(CONST, "const"): None})
 
 
 def shake(sources: Mapping[str, str], keep: frozenset[str] = frozenset()) -> dict[str, str]:
     """The sources of a bundle, by module name, without what none of them mentions; `keep`: names to leave."""
-    texts = dict(sources)
+    texts = inlined(sources)
     while True:
         seen = {name: _seen(text) for name, text in texts.items()}
         total: Counter[str] = Counter()
@@ -143,7 +231,10 @@ def shake(sources: Mapping[str, str], keep: frozenset[str] = frozenset()) -> dic
             break
         for name, gone in dead.items():
             texts[name] = _without(texts[name], gone)
-    return {name: _private(text, seen[name].tree, total - seen[name].words) for name, text in texts.items()}
+    return {
+        name: _without_const(_private(text, seen[name].tree, total - seen[name].words))
+        for name, text in texts.items()
+    }
 
 
 # Private names
@@ -202,22 +293,21 @@ def _families(trees: Mapping[str, ast.Module]) -> dict[str, str]:
 
 def _renamed(text: str, tree: ast.Module, names: Mapping[str, str]) -> str:
     lines = [line.encode() for line in text.splitlines()]
-    spots: set[tuple[int, int, str]] = set()
+    spots = _names(tree, names)
+
+    def add(line: int, column: int, name: str) -> None:
+        if name in names:
+            spots.add((line, column, name, names[name]))
+
     for n in ast.walk(tree):
-        if isinstance(n, ast.Name) and n.id in names:
-            spots.add((n.lineno, n.col_offset, n.id))
-        elif isinstance(n, ast.Attribute) and n.attr in names:
-            spots.add((n.end_lineno or n.lineno, (n.end_col_offset or 0) - len(n.attr), n.attr))
-        elif isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and n.name in names:
-            spots.add((n.lineno, lines[n.lineno - 1].index(b" " + n.name.encode(), n.col_offset) + 1, n.name))
+        if isinstance(n, ast.Attribute):
+            add(n.end_lineno or n.lineno, (n.end_col_offset or 0) - len(n.attr), n.attr)
+        elif isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            add(n.lineno, lines[n.lineno - 1].index(b" " + n.name.encode(), n.col_offset) + 1, n.name)
         elif isinstance(n, ast.Global):
             for name in n.names:
-                if name in names:
-                    spots.add((n.lineno, lines[n.lineno - 1].index(name.encode(), n.col_offset), name))
-    for line, column, name in sorted(spots, reverse=True):
-        row = lines[line - 1]
-        lines[line - 1] = row[:column] + names[name].encode() + row[column + len(name) :]
-    return b"\n".join(lines).decode() + "\n"
+                add(n.lineno, lines[n.lineno - 1].index(name.encode(), n.col_offset), name)
+    return _replaced(text, spots)
 
 
 def shorten(sources: Mapping[str, str]) -> dict[str, str]:
@@ -227,7 +317,7 @@ def shorten(sources: Mapping[str, str]) -> dict[str, str]:
     private function. Left as they are: names that stand in a string, an import or an argument anywhere, and
     those that a module uses of another.
     """
-    trees = {name: ast.parse(text) for name, text in sources.items()}
+    trees = {name: _seen(text).tree for name, text in sources.items()}
     families = _families(trees)
     defined: dict[str, dict[str, None]] = {head: {} for head in families.values()}
     used: dict[str, set[str]] = {head: set() for head in families.values()}
@@ -291,27 +381,21 @@ def _arguments_of(function: _Function) -> list[ast.arg]:
 
 
 def _short_arguments(text: str, spoken: set[str]) -> str:
-    tree = ast.parse(text)
+    tree = _seen(text).tree
     held = _globals(tree)
-    lines = [line.encode() for line in text.splitlines()]
-    spots: set[tuple[int, int, str, str]] = set()
+    spots: set[_Spot] = set()
     for function in _outermost(tree):
         names = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)}
-        arguments = [a.arg for a in _arguments_of(function)]
-        free = [c for c in _LETTERS if c not in names and c not in arguments and c not in held]
+        arguments = _arguments_of(function)
+        given = [a.arg for a in arguments]
+        free = [c for c in _LETTERS if c not in names and c not in given and c not in held]
         short: dict[str, str] = {}
-        for name in dict.fromkeys(arguments):
+        for name in dict.fromkeys(given):
             if len(name) > 1 and name != "self" and name not in spoken and name not in held and free:
                 short[name] = free.pop(0)
-        for n in [*ast.walk(function)]:
-            if isinstance(n, ast.Name) and n.id in short:
-                spots.add((n.lineno, n.col_offset, n.id, short[n.id]))
-            elif isinstance(n, ast.arg) and n.arg in short:
-                spots.add((n.lineno, n.col_offset, n.arg, short[n.arg]))
-    for line, column, old, new in sorted(spots, reverse=True):
-        row = lines[line - 1]
-        lines[line - 1] = row[:column] + new.encode() + row[column + len(old) :]
-    return b"\n".join(lines).decode() + "\n"
+        spots |= _names(function, short)
+        spots |= {(a.lineno, a.col_offset, a.arg, short[a.arg]) for a in arguments if a.arg in short}
+    return _replaced(text, spots)
 
 
 def letters(sources: Mapping[str, str]) -> dict[str, str]:
@@ -319,7 +403,7 @@ def letters(sources: Mapping[str, str]) -> dict[str, str]:
     of every argument."""
     spoken: set[str] = set()
     for text in sources.values():
-        for n in ast.walk(ast.parse(text)):
+        for n in ast.walk(_seen(text).tree):
             if isinstance(n, ast.keyword) and n.arg:
                 spoken.add(n.arg)
             elif isinstance(n, ast.Constant) and isinstance(n.value, str):

@@ -14,6 +14,7 @@ import shutil
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,6 @@ SYNTHETIC_WATER = SCENARIOS / "water-synthetic.csv"
 #: Heap of our own code in the 64-bit interpreter (EMBEDDED 1); the stand-ins come on top (world.STAND_IN_KB).
 NODE_HEAP_KB = 150
 GATEWAY_HEAP_KB = 150
-#: A cabinet with its three-phase meter, contacts and a plan is over the rule: 156 does, measured.
-CABINET_HEAP_KB = 160
 
 #: What a cabinet's contacts can be: entries 12 and up of its settings, the number of a contact, + 100 where it
 #: opens to say so.
@@ -43,6 +42,8 @@ CABINET_INPUTS = ("door", "breaker", "leakage", "feedback", "switch_on", "switch
 SETTINGS = {
     "lamp": {
         "default_level": 1,
+        "dark_lux": 2,
+        "light_lux": 3,
         "floor": 5,
         "shed_floor": 6,
         "virtual_output": 7,
@@ -54,6 +55,10 @@ SETTINGS = {
         "closing_min": 13,
         "opening_min": 14,
         "switched": 15,
+        "local_contact": 16,
+        "presence_contact": 17,
+        "relay_pause_s": 18,
+        "cool_s": 19,
         **{f"clo_{name}_{n}": 20 + 2 * n + i for n in range(6) for i, name in enumerate(("h", "percent"))},
     },
     "bin": {
@@ -166,6 +171,20 @@ def compiled(board: dict[str, Any]) -> bytes:
     except (OSError, ValueError) as e:
         raise InputError(f"{board['plan']}: not a plan: {e}") from None
     return plan.compile(found)
+
+
+def judge(scenario: dict[str, Any]) -> None:
+    """InputError for the plan of a board whose category the decree would have dark while the plan lights, in any
+    night of the year that begins with the scenario."""
+    from host_tools import schedule
+    from host_tools.schedule import decree
+
+    for board in scenario["board"]:
+        if "plan" in board and board.get("settings", {}).get("category"):
+            plan = schedule.load(board["plan"])
+            begin = datetime.fromisoformat(str(scenario["start_utc"])).timestamp()
+            first = plan.zone.local(begin - decree.NOON).date()
+            decree.demand(plan, board["settings"], first, f"{board['name']}, {Path(board['plan']).name}")
 
 
 @dataclass
@@ -293,6 +312,7 @@ class Run:
         self.truth = Truth()
         # A plan that cannot be drawn is told before the run, not after.
         self.place = place(scenario)
+        judge(scenario)
         self.gateway = next(b["name"] for b in scenario["board"] if b["kind"] == "gateway")
 
     def provision(self) -> Tenant:
@@ -372,10 +392,11 @@ class Run:
         self._remember(b, chips, settings)
         own = {"bundle": built.digest}
         if b["kind"] == "lamp":
-            own["lamp"] = f"{hw.pins['DIM']} {hw.about['lamp']['dim_full_level']}\n".encode()
+            pin, level = ("RELAY", "relay_on_level") if "relay" in chips else ("DIM", "dim_full_level")
+            own["lamp"] = f"{hw.pins[pin]} {hw.about['lamp'][level]}\n".encode()
         rail = hw.about["sensors"]
         # A scenario may say more for a board that is over the rule, and then says so.
-        own_kb = b.get("heap_kb", CABINET_HEAP_KB if b["kind"] == "cabinet" else NODE_HEAP_KB)
+        own_kb = b.get("heap_kb", NODE_HEAP_KB)
         heap = (GATEWAY_HEAP_KB if sink else own_kb) + STAND_IN_KB
         board = world.add_board(
             b["name"],
@@ -403,20 +424,15 @@ class Run:
         settings: dict[str, int],
     ) -> None:
         """Solder on what the kind has."""
+        from host_tools import sim_lamp
         from hw.virtual.chips.a02yyuw import A02YYUW
         from hw.virtual.chips.battery import Battery
-        from hw.virtual.chips.bl0942 import BL0942
-        from hw.virtual.chips.lamp_0_10v import Lamp010V
+        from hw.virtual.chips.leak_rope import LeakRope
+        from hw.virtual.chips.pcf8593 import PCF8593
         from hw.virtual.chips.pulse_meter import PulseMeter
 
         if b["kind"] == "lamp":
-            chips["lamp"] = lamp = Lamp010V(full_level=hw.about["lamp"]["dim_full_level"])
-            if b.get("parts", {}).get("energy") == "bl0942":
-                chips["bl0942"] = BL0942(
-                    hw.wiring["bl0942"]["uart"],
-                    lambda _: (230.0, lamp.power_w / 230, 1.0),
-                    step_us=10_000_000,
-                )
+            sim_lamp.furnish(b, hw, chips, settings)
         if b["kind"] in ("bin", "leak"):
             supply = hw.about["supply"]
             chips["battery"] = Battery(
@@ -432,7 +448,11 @@ class Run:
             )
         if b["kind"] == "leak":
             series, self.water = water_series(b["water"], self.hours)
-            chips["meter"] = PulseMeter(series, litres_per_pulse=settings.get("litres_per_pulse", 1))
+            meter = PulseMeter(series, litres_per_pulse=settings.get("litres_per_pulse", 1))
+            counted = b.get("parts", {}).get("pulses") == "pcf8593"
+            chips["pcf8593" if counted else "meter"] = PCF8593(meter) if counted else meter
+            if b.get("parts", {}).get("rope") == "leak_rope":
+                chips["leak_rope"] = LeakRope()
             # Entered at installation: what the register shows when the board gets its power.
             settings["start_index"] = int(index_at(series, 0))
         if b["kind"] == "cabinet":
@@ -443,14 +463,14 @@ class Run:
     def _remember(self, b: dict[str, Any], chips: dict[str, Any], settings: dict[str, int]) -> None:
         """What is so on a board at power-on, and what its sensors will be given."""
         name = b["name"]
-        lamp = chips.get("lamp")
+        lamp = chips.get("relay" if b.get("parts", {}).get("light") == "relay" else "lamp")
         self.truth.outputs[name] = [(0, {"level": lamp.level, "power_w": lamp.power_w})] if lamp else []
         # Straight walls; what a bin of another shape holds is not drawn.
         if "distance_m" in b and not {"bottom_width_mm", "bottom_depth_mm"} & set(settings):
             empty, full = settings.get("empty_mm", 1200) / 1000, settings.get("full_mm", 200) / 1000
             depth = _line(b["distance_m"])
             self.truth.fill[name] = lambda t: min(100.0, max(0.0, 100 * (empty - depth(t)) / (empty - full)))
-        if "meter" in chips and "water" in b:
+        if b["kind"] == "leak" and "water" in b:
             self.truth.index[name] = index_of(water_series(b["water"], self.hours)[0])
 
     def execute(self) -> Result:

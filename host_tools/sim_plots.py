@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host_tools.output import say
-from host_tools.plot import Curve, Panel, draw
+from host_tools.plot import Curve, Panel, day, draw, number
 
 if TYPE_CHECKING:
     from host_tools.rows import Row
@@ -203,6 +203,7 @@ def _cabinet(board: _Board, end: float) -> list[Panel]:
             0,
             1,
             board.marks(),
+            (say("off", "arrêt"), say("on", "marche")),
         ),
         Panel(
             f"{board.name}: {power}",
@@ -305,15 +306,22 @@ class Picture:
             make = _PANELS.get(board["kind"])
             if make is not None:
                 panels += make(_Board(board, self.rows, self.truth, begin), end)
-        notes = [say("Water:", "Eau :") + f" {self.water}."] if self.water else []
-        notes.append(say("Boards and sensors are virtual.", "Cartes et capteurs virtuels."))
+        first, last = (dt.datetime.fromtimestamp(t, self.place.zone) for t in (begin, end))
+        span = f"{day(first)} {first:%Y %H:%M} {say('to', 'au')} {day(last)} {last:%Y %H:%M}"
+        notes = [f"{span} ({first.tzname()})."]
         shades: list[tuple[float, float]] = []
         if self.place.position:
             north, east = self.place.position
             shades = nights(begin, end, north, east)
-            notes.append(say("Shaded: night at", "Ombré : nuit à") + f" {north:g}, {east:g}.")
+            shaded = say("Shaded: night at", "Ombré : nuit à")
+            sides = "N" if north >= 0 else "S", "E" if east >= 0 else say("W", "O")
+            where = [f"{number(abs(v))}° {side}" for v, side in zip((north, east), sides, strict=True)]
+            notes[0] += f" {shaded} {' '.join(where)}."
+        notes.append(say("Boards and sensors are virtual.", "Cartes et capteurs virtuels."))
+        if self.water:
+            notes[1] += " " + say("Water:", "Eau :") + f" {self.water}."
         title = str(self.scenario["title"])
-        return draw(title, panels, begin, end, self.place.zone, shades, " ".join(notes))
+        return draw(title, panels, begin, end, self.place.zone, shades, "\n".join(notes))
 
     def write(self, folder: Path) -> Path:
         """The page as a file in a run's folder."""

@@ -7,7 +7,7 @@
          11 {kind-specific integers}                    12 {1: frequency kHz, 2: SF, 3: power dBm}
          13 report interval s    14 protection
          18 plan, compact (docs/decisions/0013), of a lamp or cabinet
-         19 power class: 0 mains, 1 battery (a bin that sleeps between measurements); absent: 0
+         19 power class: 0 mains, 1 battery (bin, leak: sleep between measurements); absent: 0
          17 parts: [role, part, role, part ...], where they are not the usual ones (provisioning/parts.py)
          15 routes, gateway only: [[tag, address, link key bstr 16], ...]      16 sink, gateway only: text
     key   1 K_dev bstr 32         2 signing seed bstr 32  3 public key bstr 32
@@ -31,7 +31,9 @@ from provisioning.tenant import Tenant
 MAX_COMMANDERS = 4  # TRUST 1
 POWER = ("mains", "battery")
 #: Kinds that can sleep between measurements, and the parts that they then have (firmware/wake).
-SLEEPERS = {"bin": ("range", "supply")}
+SLEEPERS = {"bin": ("range", "supply"), "leak": ("pulses", "supply", "rope", "pressure")}
+#: Parts that work while the board is awake only.
+AWAKE_ONLY = ("contact_pulses",)
 MAX_CFG = 7500  # firmware/app.py: what is read from NVS
 
 
@@ -107,8 +109,8 @@ def _check(record: KeyRecord, options: Options) -> None:
             raise UsageError(
                 f"a {record.kind} cannot sleep: only {', '.join(SLEEPERS)} can be of class battery"
             )
-        for role, part in options.parts.items():
-            if part != "none" and role not in SLEEPERS[record.kind]:
+        for role, part in parts.opened(record.kind, options.parts):
+            if role not in SLEEPERS[record.kind] or part in AWAKE_ONLY:
                 raise UsageError(f"{role} ({part}) does not work on a {record.kind} that sleeps")
     if record.status != "active":
         raise UsageError(f"epoch {record.epoch} of {record.name} is {record.status}: no board gets its keys")

@@ -16,19 +16,16 @@ _METERS = ("bl0942", "cse7766", "hlw8012", "bl0937")
 _TILT = ("none", "lis3dh")
 _TEMPERATURE = ("none", "ds18b20")
 _PHOTOCELL = ("none", "photocell", "photocell_ads1115")
-_SIGNER = ("none", "atecc608")
 # What is free of them by then.
 _CONTACTS = ("none", "contacts")
 
 PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "lamp": {
-        "light": ("dimmer", "dali"),
+        # `relay` alone as well as beside a dimmer, and then as `light-switch`.
+        "light": ("dimmer", "dali", "relay"),
         "light-switch": ("none", "relay"),
         "energy": ("none", *_METERS, "ina219"),
         "photocell": _PHOTOCELL,
-        "tilt": _TILT,
-        "temperature": _TEMPERATURE,
-        "signer": _SIGNER,
         "contacts": _CONTACTS,
     },
     "bin": {
@@ -38,30 +35,29 @@ PARTS: dict[str, dict[str, tuple[str, ...]]] = {
         "temperature": _TEMPERATURE,
         "hatch": ("none", "hatch"),
         "compactor": ("none", "compactor"),
-        "signer": _SIGNER,
-        "contacts": _CONTACTS,
+        "contacts": (*_CONTACTS, "contacts5"),
     },
     "leak": {
-        "pulses": ("contact_pulses",),
+        "pulses": ("contact_pulses", "pcf8593"),
         "supply": ("supply",),
         "rope": ("none", "leak_rope"),
         "pressure": ("none", "pressure", "pressure_ads1115"),
-        "temperature": _TEMPERATURE,
-        "signer": _SIGNER,
         "contacts": _CONTACTS,
     },
     "cabinet": {
         "contactor": ("relay",),
         "energy": ("modbus_meter", *_METERS),
         "photocell": _PHOTOCELL,
-        "temperature": _TEMPERATURE,
-        "signer": _SIGNER,
         "contacts": ("contacts",),
     },
     "gateway": {},
 }
+#: Parts that no kind opens: nothing that a board sends is signed by ES256 yet.
+APART = frozenset({"atecc608"})
 #: Parts that the module `i2c` opens the bus for.
-ON_I2C = frozenset({"vl53l1x", "lis3dh", "ina219", "photocell_ads1115", "pressure_ads1115", "atecc608"})
+ON_I2C = frozenset(
+    {"vl53l1x", "lis3dh", "ina219", "photocell_ads1115", "pressure_ads1115", "atecc608", "pcf8593"}
+)
 
 
 def roles(kind: str) -> dict[str, tuple[str, ...]]:

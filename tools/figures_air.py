@@ -1,9 +1,11 @@
-"""What readings cost on the air: bytes, airtime and charge of the radio, the table of docs/guides/air.md.
+"""What readings cost on the air: bytes, airtime and charge of the radio, and what a node on a battery draws in
+all: the tables of docs/guides/air.md.
 
 usage: python -m tools.figures_air [--check]
 
 Frames are made by the firmware's own encoder and sealer from the values below; airtime is the formula of
 firmware/protocols/airtime.py, currents those of the radio's data sheet (hw/virtual/chips/sx1262_tables.py).
+What a whole node draws is that of bench/battery.py, some days of a virtual board, which take a minute or two.
 Model figures: nothing here was measured on hardware. `--check` writes nothing and fails when the page is stale.
 """
 
@@ -13,8 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench import battery
 from firmware.kinds import bin as bin_kind
-from firmware.kinds import lamp, leak
+from firmware.kinds import lamp, leak_meter
 from firmware.protocols import codec, link, schema
 from firmware.protocols.airtime import max_payload, time_on_air_us
 from firmware.protocols.cbor import WireError
@@ -67,7 +70,7 @@ KINDS: dict[str, tuple[int, dict[str, Any], float, str]] = {
     ),
 }
 #: What a reading leaves out first where there is no room for all.
-SPARE = {"lamp": lamp.SPARE, "bin": bin_kind.SPARE, "leak": leak.SPARE}
+SPARE = {"lamp": lamp.SPARE, "bin": bin_kind.SPARE, "leak": leak_meter.SPARE}
 PROFILES = ("sign1", "mac0", "encrypt0")
 
 
@@ -83,9 +86,9 @@ def record(profile: str) -> dict[str, Any]:
     rows = purposes(profile)
     labels = {"leaf", *(row["key"] for row in rows.values())} - {"sign"}
     keys = {label: derive(k_dev, tenant, label, device, 1) for label in labels}
-    from firmware.protocols import ed25519
+    from firmware.protocols import ed25519_verify
 
-    public = ed25519.public_key(k_dev)
+    public = ed25519_verify.public_key(k_dev)
     return {
         "tenant": tenant,
         "device": device,
@@ -153,7 +156,13 @@ def rows() -> list[list[str]]:
     return found
 
 
+def battery_page(text: str) -> str:
+    """`text` with the table of nodes on a battery."""
+    return put(text, "batteries", table(battery.HEAD, battery.table()))
+
+
 def page(text: str) -> str:
+    """`text` with the table of the readings."""
     head = ["kind", "profile", "payload, bytes", "link frame, bytes"]
     head += [f"ms at SF{sf}" for sf in SHOWN]
     head += ["readings a day", "s a day at SF9", "% of the time", "uAh each at SF9", "mAh a day at SF9"]
@@ -162,7 +171,7 @@ def page(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     old = PAGE.read_text()
-    new = page(old)
+    new = battery_page(page(old))
     if arguments == ["--check"]:
         if new != old:
             print(f"{PAGE.relative_to(ROOT)} is stale: python -m tools.figures_air")

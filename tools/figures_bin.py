@@ -17,6 +17,7 @@ from pathlib import Path
 
 from firmware.furniture import bin as rules
 from firmware.furniture import echo, geometry
+from firmware.furniture.fire import heat
 from hw.virtual.bin_sim import DAY_S, EFFECTS, BinSim, Burst, Container, air_temperature
 from tools.figures_water import put, table
 
@@ -303,7 +304,7 @@ def fires() -> str:
                 if t >= burns:
                     value += min(rise * (t - burns) / 60, 600)
                 reading = 850 if r.random() < 0.0005 else min(round(value * 10), 1250)
-                alarm = bool(watch.heat(t, reading) & FIRE)
+                alarm = bool(heat(watch.s, watch.r, t, reading) & FIRE)
                 if alarm and not told:
                     if t < burns:
                         false += 1

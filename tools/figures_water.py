@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/guides/leak.md"
 
 ZONE = ZoneInfo("Europe/Madrid")
+#: Setting 3 of the meters there: a node has local standard time, and no summer time.
+STANDARD_S = 3600
 CHOSEN_ON = tuple(range(1, 7))
 REPORTED_ON = tuple(range(7, 13))
 LEAKS_LH = (2, 5, 20, 100)
@@ -65,7 +67,10 @@ class Tally(NamedTuple):
 
 
 def read_series(path: Path) -> list[Row]:
-    """Rows in true time. The local time that comes twice in October is the second one when it runs backwards."""
+    """Rows in true time, with the local hour as firmware/kinds/leak.py has it: of the middle of what is closed.
+
+    The local time that comes twice in October is the second one when it runs backwards.
+    """
     rows: list[Row] = []
     last = 0
     with path.open(newline="") as f:
@@ -74,7 +79,8 @@ def read_series(path: Path) -> list[Row]:
             t = int(local.timestamp())
             if t <= last:
                 t = int(local.replace(fold=1).timestamp())
-            middle = dt.datetime.fromtimestamp(t - 1800, ZONE).hour
+            ms = (t - last if last else 3600) * 1000
+            middle = (t - ms // 2000 + STANDARD_S) // 3600 % 24
             rows.append(Row(t, int(float(record["index_l"])), middle))
             last = t
     return rows

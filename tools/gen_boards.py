@@ -52,7 +52,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "ROPE": ("ROPE_A", "ROPE_B", "ANALOG"),
     "ONEWIRE": ("ONEWIRE",),
     "ANALOG": ("ANALOG",),
-    "CONTACTS": ("CONTACT1", "CONTACT2", "CONTACT3"),
+    "CONTACTS": ("CONTACT1", "CONTACT2", "CONTACT3", "CONTACT4", "CONTACT5"),
     "OUTPUTS": ("OUTPUT1", "OUTPUT2"),
 }
 

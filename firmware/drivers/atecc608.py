@@ -52,7 +52,10 @@ class ATECC608:
             pass
 
     def _wake(self):
-        for again in (True, False):
+        for last in (False, True):
+            # Long lows of others on the bus wake it too, and our reset may have left it awake: its watchdog goes
+            # on from there, so it sleeps first.
+            self._put(self._address, b"\x01")
             if self._pulse:
                 self._pulse()
             else:
@@ -62,10 +65,8 @@ class ATECC608:
                 if self._answer(4, 20) == 0x11:
                     return
             except BusError:
-                if not again:
+                if last:
                     raise
-            # It was awake, half-way through a command of before our reset: to sleep first.
-            self._put(self._address, b"\x01")
         raise BusError("atecc608", "wake")
 
     def _answer(self, size, wait_ms):

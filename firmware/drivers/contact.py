@@ -61,3 +61,15 @@ class Contact:
         """No further interrupts."""
         if self._irq:
             self._pin.irq(None)
+
+
+def numbered(contacts, n, refuse):
+    """(contact `n` of the part `contacts`, whether its closing means yes); `n` is 100 more where its opening does,
+    and 0 for none: (None, True). refuse(*why) is told of one that is not there, or no more."""
+    at = n % 100
+    found = contacts[at - 1] if contacts and 0 < at <= len(contacts) else None
+    if found:
+        contacts[at - 1] = None  # nothing is given out twice
+    elif n:
+        refuse("contacts", "no_pin", n)
+    return found, n < 100

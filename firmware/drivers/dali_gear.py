@@ -1,7 +1,7 @@
 """One DALI control gear, a group or all of them, through the bus (IEC 62386-102). For what is set once see
 dali_setup, for measured values dali_memory, for addresses dali_commission."""
 
-from firmware.drivers.errors import ConfigError
+from firmware.drivers.errors import BusError, ConfigError
 from firmware.protocols.dali import command, to_level, to_permille
 
 
@@ -35,8 +35,18 @@ class Gear:
 
     def status(self):
         """Bits: 1 gear failure, 2 lamp failure, 4 lamp on, 8 level was out of limits, 16 fading,
-        32 reset state, 64 no short address, 128 not commanded since power-on."""
-        return self.query(0x90)
+        32 reset state, 64 no short address, 128 not commanded since power-on. Of several gears that answer at
+        once the first three, where any of them says so; BusError is then only silence or a dead line."""
+        try:
+            return self.query(0x90)
+        except BusError as e:
+            if e.args[1] != "frame":
+                raise
+        found = 0
+        for bit, op in ((1, 0xAA), (2, 0x92), (4, 0x93)):
+            if self.bus.ask(command(self.target, op), 5):
+                found |= bit
+        return found
 
     def lamp_failed(self):
         """True when this gear, or any of a group, says so; no reply means no."""

@@ -17,7 +17,7 @@ _NEAR = const(80 * 16)
 
 
 class DS18B20:
-    """ds: a ds18x20.DS18X20 (`scan`, `convert_temp`, `read_temp`, `read_scratch`)."""
+    """ds: a ds18x20.DS18X20 (`scan`, `convert_temp`, `read_temp`, `read_scratch`, and its line `ow`)."""
 
     def __init__(self, ds, clock=time):
         self._ds = ds
@@ -26,7 +26,12 @@ class DS18B20:
         self._last = {}
 
     def scan(self):
-        """ROM codes (8 bytes each) of the thermometers on the line."""
+        """ROM codes (8 bytes each) of the thermometers on the line. BusError "presence" when nobody is there."""
+        line = self._ds.ow
+        self._call(line.reset, True)
+        # At ground, every bit looks like two devices that differ: a search would block for 3 s.
+        if not line.readbit():
+            raise BusError("ds18b20", "low")
         return [bytes(rom) for rom in self._call(self._ds.scan) if rom[0] == 0x28 and not _crc8(rom)]
 
     def _call(self, function, *args):

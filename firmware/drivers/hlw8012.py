@@ -73,7 +73,8 @@ class HLW8012:
     def _on_cf(self, _):
         t = self._ms()
         n = self._n + 1 & _MASK
-        if self._n0 < 0 or self._diff(t, self._t) > self._zero:
+        # Negative: more than 6.2 days, half of what the ticks count; here and below.
+        if self._n0 < 0 or not 0 <= self._diff(t, self._t) <= self._zero:
             # The first after a pause ends no period.
             self._n0 = n
             self._t0 = t
@@ -103,8 +104,7 @@ class HLW8012:
 
     def _rms(self, now):
         """CF1: take the quantity and choose the other one, when there were pulses or long enough none."""
-        age = self._diff(now, self._at) - _SETTLE_MS
-        over = age > self._zero
+        over = not 0 <= self._diff(now, self._at) <= self._zero + _SETTLE_MS
         while True:
             k = self._k
             us = self._diff(self._u, self._u0)
@@ -146,10 +146,13 @@ class HLW8012:
             self.power_mw = w * d // ms
             self._n0 = n
             self._t0 = t
-        elif idle > self._zero:
-            self.power_mw = 0
-        elif self.power_mw is None:
-            raise NotReady("hlw8012")
+        else:
+            if ms < 0 or not 0 <= idle <= self._zero:
+                self._n0 = -1  # the next pulse ends no period, however late it comes
+                if not d:
+                    self.power_mw = 0
+            if self.power_mw is None:
+                raise NotReady("hlw8012")
         if idle > 1000 and self.power_mw:
             # Light that went down: no more than one pulse in the time without one.
             self.power_mw = min(self.power_mw, w // idle)

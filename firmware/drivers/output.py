@@ -87,8 +87,11 @@ class Output:
         self._start(now, ms, DONE)
 
     def hold(self, now):
-        """On until `release`, at most limit_ms. Raises NotReady as `pulse`."""
-        self._start(now, self._limit, LIMIT)
+        """On until `release`, at most limit_ms; while it holds, limit_ms from now. Raises NotReady as `pulse`."""
+        if self.poll(now) and self._then == LIMIT:
+            self._since = now
+        else:
+            self._start(now, self._limit, LIMIT)
 
     def release(self, now):
         """Off."""

@@ -8,15 +8,22 @@ import time
 
 from firmware.drivers.errors import ChipError, ConfigError
 
+# 15 kOhm at 10 lux, gamma 0.7 (data sheets of CdS cells), from 3.3 V; 100 kOhm across the cell, 10 kOhm to ground.
+# A shorted cell is no brighter than the day; a broken one reads 0, below darkness.
+_TABLE = (
+    300000, 0, 624000, 1, 793000, 2, 1115000, 5, 1432000, 10, 1788000, 20,
+    2079000, 35, 2255000, 50, 2409000, 70, 2557000, 100, 2794000, 200,
+)  # fmt: skip
+
 
 class Photocell:
     """adc: `read_uv`; table: microvolts and lux in turn, microvolts rising, at least two pairs.
 
-    Raises ConfigError("table") for another one. dark_high: darkness is the high voltage (the cell lies at
-    ground), so that a broken cell reads above high_uv.
+    Table and limits are those of the boards' pages where none are given; ConfigError("table") for impossible ones.
+    dark_high: darkness is the high voltage (the cell lies at ground), so that a broken cell reads above high_uv.
     """
 
-    def __init__(self, adc, table, low_uv, high_uv, dark_high=False, clock=time):
+    def __init__(self, adc, table=_TABLE, low_uv=200000, high_uv=3400000, dark_high=False, clock=time):
         for i in range(2, len(table), 2):
             if table[i] <= table[i - 2]:
                 raise ConfigError("table")
@@ -24,6 +31,7 @@ class Photocell:
             raise ConfigError("table")
         self._adc = adc
         self._table = table
+        self.most = max(table[1], table[-1])  # lux that it can tell
         self._low = low_uv
         self._high = high_uv
         self._dark_high = dark_high

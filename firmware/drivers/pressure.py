@@ -12,10 +12,11 @@ class Pressure:
     """adc: `read_uv`, whose range reaches beyond 1.07 times the span (else a short is not seen).
 
     low_uv, high_uv: microvolts at the ADC for low_pa and high_pa (0.5 V and 4.5 V times the divider, or 4 and
-    20 mA times the shunt). pull_up: the input has a pull-up instead, so broken and short change places.
+    20 mA times the shunt); those of the wiring pages are 0 to 1 MPa as 4-20 mA through 100 Ohm. pull_up: the input
+    has a pull-up instead, so broken and short change places.
     """
 
-    def __init__(self, adc, low_uv, high_uv, high_pa, low_pa=0, pull_up=False):
+    def __init__(self, adc, low_uv=400000, high_uv=2000000, high_pa=1000000, low_pa=0, pull_up=False):
         span = high_uv - low_uv
         self._adc = adc
         self._low = low_uv

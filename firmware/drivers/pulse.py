@@ -38,7 +38,8 @@ class PulseCounter:
             if level == self._open:
                 break
             now = self._ticks_ms()
-            if not level and self._ticks_diff(now, self._at) >= self._ms:
+            # Negative: open for more than 6.2 days, half of what the ticks count.
+            if not level and not 0 <= self._ticks_diff(now, self._at) < self._ms:
                 self.count = self.count + 1 & _MASK
             self._open = level
             if level:

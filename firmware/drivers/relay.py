@@ -11,24 +11,26 @@ from firmware.drivers.errors import ConfigError, NotReady
 
 class Relay:
     """pin: callable output; on: its level without current in the coil. The lamp is taken as burning at first.
-
-    min_off_ms: shortest pause; cool_ms: pause until it strikes again; warm_ms: from cold to full light. All
-    below 2^28 (three days), else ConfigError.
-    """
+    Times as for `times`."""
 
     def __init__(self, pin, on=0, min_off_ms=1000, cool_ms=0, warm_ms=0, clock=time):
-        self._off_ms = max(min_off_ms, cool_ms)
-        for name, ms in (("min_off_ms", min_off_ms), ("cool_ms", cool_ms), ("warm_ms", warm_ms)):
-            if not 0 <= ms < 1 << 28:
-                raise ConfigError(name)
         self._pin = pin
         self._on = on
-        self._warm_ms = warm_ms
         self._clock = clock
         self.on = True
         self.switched = 0  # how often it was switched on or off
         pin(on)
-        self._begin(warm_ms)
+        self.times(min_off_ms, cool_ms, warm_ms)
+
+    def times(self, min_off_ms, cool_ms, warm_ms):
+        """min_off_ms: shortest pause; cool_ms: pause until it strikes again; warm_ms: from cold to full light,
+        which begins now where it is on. All below 2^28 (three days), else ConfigError."""
+        for name, ms in (("min_off_ms", min_off_ms), ("cool_ms", cool_ms), ("warm_ms", warm_ms)):
+            if not 0 <= ms < 1 << 28:
+                raise ConfigError(name)
+        self._off_ms = max(min_off_ms, cool_ms)
+        self._warm_ms = warm_ms
+        self._begin(warm_ms if self.on else self._off_ms)
 
     def _begin(self, ms):
         self._wait = ms

@@ -36,8 +36,6 @@ _QUALITY = const(40)
 _BURSTS = const(6)  # in a row without a level: the sensor has failed
 _STILL_S = const(259200)  # the same millimetre for three days: no sensor and no air is so calm
 _SPEED_S = const(43200)  # less says nothing about a day
-_OUT_DC = const(500)  # below it a fire is over
-_HOT_DC = const(600)
 
 _FILL = const(0)  # last good one and 1
 _PENDING = const(1)  # a change that awaits its confirmation, and 1
@@ -47,9 +45,7 @@ _MM_S = const(4)  # since when it is the same
 _FROM_S = const(5)  # the filling began
 _FROM = const(6)  # at this fill
 _SPEED = const(7)
-_TEMPERATURE = const(8)
-_TEMPERATURE_S = const(9)
-_HITS = const(10)
+# 8 to 10: fire.py
 _STATE = const(11)
 _WORDS = const(12)
 
@@ -64,7 +60,7 @@ def fill_class(fill, before=None):
 
 
 class Watch:
-    """`step` after each burst, `heat` after each temperature; both return the bits of the field table's alarms.
+    """`step` after each burst; returns the bits of the field table's alarms. Fire: fire.py, on the same state.
 
     `fill`: last good one in %, None before it; `fresh`: it is of this burst, else `fault` says why not: 1 nothing
     came back, 2 echoes without agreement, 3 further than the container is deep, 4 the same millimetre for days; 0
@@ -92,8 +88,9 @@ class Watch:
         """At this speed; None where it is not known."""
         return max(0, self.r[0] - self.fill) * 240 // self.speed if self.speed else None
 
-    def step(self, t_s, mm, quality=100, tilt=0, lid=False):
-        """A burst's distance (None without an echo) at time `t_s`; `tilt` in degrees, None where not measured.
+    def step(self, t_s, mm, quality=100, tilt=0, lid=False, raw=None):
+        """A burst's distance (None without an echo) at time `t_s`; `tilt` in degrees, None where not measured;
+        `raw`: what the sensor itself said, where `mm` is corrected.
 
         With the lid open or the container tilted there is no level, and a change seen before has to be seen anew.
         """
@@ -109,16 +106,16 @@ class Watch:
             s[_PENDING] = 0
             state |= was & (_FULL | _EMPTY | _OBSTRUCTED | _FAILURE)
         else:
-            state |= self._burst(t_s, mm, quality, was & (_FULL | _EMPTY | _OBSTRUCTED))
+            state |= self._burst(t_s, mm, quality, was & (_FULL | _EMPTY | _OBSTRUCTED), raw or mm)
         s[_STATE] = state
         return self._tell()
 
-    def _burst(self, t_s, mm, quality, was):
+    def _burst(self, t_s, mm, quality, was, raw):
         s = self.s
         deep = self.shape[0]
         fault = 0
-        if mm != s[_MM]:
-            s[_MM] = mm or 0
+        if raw != s[_MM]:
+            s[_MM] = raw or 0
             s[_MM_S] = t_s
         if mm is None:
             fault = 1
@@ -165,25 +162,3 @@ class Watch:
         if fill <= r[3 if was & _EMPTY else 2]:
             state |= _EMPTY
         return state
-
-    def heat(self, t_s, temperature):
-        """A temperature at time `t_s`, more often than levels; a second one in a row makes a fire of it."""
-        s = self.s
-        r = self.r
-        dt = t_s - s[_TEMPERATURE_S]
-        rise = temperature - s[_TEMPERATURE]
-        s[_TEMPERATURE] = temperature
-        s[_TEMPERATURE_S] = t_s
-        state = s[_STATE] & ~(_HOT | _EMPTIED)
-        if temperature >= r[4] or (0 < dt <= 600 and rise * 60 >= r[5] * dt):
-            if s[_HITS]:
-                state |= _FIRE
-            s[_HITS] = 1
-        else:
-            s[_HITS] = 0
-            if temperature < _OUT_DC and rise <= 0:
-                state &= ~_FIRE
-        if temperature >= _HOT_DC:
-            state |= _HOT
-        s[_STATE] = state
-        return self._tell()

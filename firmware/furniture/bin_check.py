@@ -4,7 +4,7 @@ from firmware.furniture.bin import RULES
 from firmware.protocols.cbor import WireError
 from firmware.protocols.compat import const
 
-_OUT_DC = const(500)  # below it `bin.Watch` takes a fire for over
+_OUT_DC = const(500)  # below it `fire.heat` takes a fire for over
 
 
 def check(shape, rules=RULES):

@@ -1,5 +1,9 @@
 """One distance out of a burst of echoes: outliers go by the median's own spread. Pure; millimetres."""
 
+from firmware.protocols.compat import const
+
+_SAMPLES = const(24)  # of a vector in the field table
+
 
 def median(values):
     """Upper median of a list that is not empty."""
@@ -22,6 +26,15 @@ def burst(samples):
     # 2 cm: twice the A02YYUW's stated accuracy.
     agree = len([o for o in off if o <= 20])
     return median(kept), 100 * agree // len(samples), len(kept)
+
+
+def older(samples, mm):
+    """`samples`, newest first, with the burst of `mm` before them, at most 25. 0 is a burst without an echo, so
+    that each keeps its place in time; at the old end there is none."""
+    samples = [mm or 0] + samples[:_SAMPLES]
+    while samples and not samples[-1]:
+        samples.pop()
+    return samples
 
 
 def in_air(mm, temperature):

@@ -30,8 +30,7 @@ _RULES = bytes(
 )
 _HOUR = const(3600)
 _DAY = const(86400)
-# A clock, a ramp and a rounded sunset may be off by this much.
-_SLACK_S = const(60)
+SLACK_S = const(60)  # a clock, a ramp and a rounded sunset may be off by this much
 
 
 class Guard:
@@ -62,18 +61,24 @@ class Guard:
             self._on = min(self._on, opening - _HOUR)
 
     def dark(self, begin, end):
-        """Seconds of begin..end, wire seconds within this lighting day, in which light is forbidden."""
-        if not self._rule:
-            return 0
+        """[(from, to), ...]: when light is forbidden in begin..end, wire seconds within this lighting day."""
         first = self._first
-        night = min(end, self._on) - max(begin, self._off, first)
-        return max(0, min(end, first) - begin) + max(0, night)
+        night = (max(begin, self._off, first), min(end, self._on))
+        return [s for s in ((begin, min(end, first)), night) if self._rule and s[0] < s[1]]
 
-    def refuses(self, table, end):
-        """`table`: (wire second, level, ..) in order, each until the next and the last until `end`, all of
-        one lighting day. "guard" if one of them lights at a forbidden time, otherwise None."""
-        for row in reversed(table):
-            if row[1] and self.dark(row[0], end) > _SLACK_S:
-                return "guard"
-            end = row[0]
-        return None
+
+def lit(spans, *nights):
+    """Seconds of `spans` in which one of the nights (`night.Night`, all of one day) lights."""
+    total = 0
+    for t, end in spans:
+        while t < end:
+            stop = end
+            level = 0
+            for night in nights:
+                found = night.at(t)
+                level = max(level, found[0])
+                stop = min(stop, found[2])
+            if level:
+                total += stop - t
+            t = stop
+    return total

@@ -34,7 +34,8 @@ class Hatch:
     def order(self, on, now_ms, for_s=1, safe=True):
         """Lock or run (`on`), or release and stop; "done" when it is taken, else the name of the refusal.
 
-        A later order for a lock replaces the earlier; one for a running compactor is refused but for the stop.
+        A later order for a lock replaces the time of the earlier, not that of the contact to answer; while the
+        contact has not told the end of the last one, and for a running compactor, only a stop is taken.
         """
         if not on:
             if self.state in (GOING, HELD):
@@ -44,10 +45,10 @@ class Hatch:
             return "op_args"
         if not safe:
             return "interlock"
-        if self.stuck or (self._cycle and self.state != REST):
+        if self.stuck or self.state == BACK or (self._cycle and self.state != REST):
             return "busy"
         self._until = now_ms + for_s * 1000
-        if self.state != HELD:
+        if self.state == REST:
             self.state = GOING
             self._due = now_ms + self._answer_ms
             self._left = False

@@ -1,7 +1,7 @@
 """Lamp: which level holds now and why. Pure steps; levels in per cent as TALQ and uCIFI have them.
 
-Precedence: local input, identify, override and load shedding, presence, programme, default. The level is
-evaluated from the state, never from an edge, so a missed minute or a restart changes nothing.
+Precedence: local input, identify, the ceiling of load shedding, override, presence, programme, default. The level
+is evaluated from the state, never from an edge, so a missed minute or a restart changes nothing.
 """
 
 from firmware.protocols.compat import const
@@ -13,14 +13,9 @@ SENSOR = const(2)
 PROGRAM = const(3)
 LOCAL = const(4)
 
-# Declared limits, seconds: end of an override, of load shedding (a grid cut lasts two hours), of RAISE; a ramp.
-_LONGEST_S = const(86400)
-_SHED_S = const(14400)
-_RAISE_S = const(900)
-_RAMP_S = const(3600)
 # RAISE (TRUST 5): so many in any span as long as the longest night below 49 degrees of latitude.
-_RAISES = const(12)
-_NIGHT_S = const(57600)
+RAISES = const(12)
+NIGHT_S = const(57600)
 
 # No way down takes less than 10 s (TRUST 5), no way up less than 20 ms for each per cent.
 _FALL_MS = const(10000)
@@ -36,90 +31,43 @@ class Lamp:
     nearest brighter value.
 
     After `step`: `asked` is the level % without local input and identify, `target` % and `reason` are in
-    effect, `level` % is on its way there. `local`: the maintenance input, full light and no command.
+    effect, `level` % is on its way there; `shows`: identify decides. `local`: the maintenance input, full light
+    and no command. `back_s`: the way up from load shedding, of each lamp its own, so that a street does not come
+    back at once. Commands: firmware/kinds/lamp_orders.py.
     """
 
     def __init__(self, default=100, floor=0, shed_floor=0):
         self.floor = min(floor, 100)
         self._shed = min(max(floor, shed_floor), 100)
         self._base = self.default = min(max(default, floor), 100)
-        self.local = False
+        self.local = self.shows = False
         self.level = self.target = self.asked = self._from = 100
-        self.reason = self._held = DEFAULT
-        self._t0 = self._way_ms = self._back_s = self._to_s = self._identify = self._until = 0
-        self._raises = [-_NIGHT_S] * (_RAISES + 1)  # the last place: the oldest of the others
-        self._raises[_RAISES] = 0
+        self.reason = DEFAULT
+        self._t0 = self._way_ms = self._identify = self._until = self._by = self._start = self._ret_s = 0
+        self._ask = self._lift = self._ramp_s = self._cap = self._cap_s = self._cap_end = self.back_s = 0
+        self._raises = [-NIGHT_S] * (RAISES + 1)  # the last place: the oldest of the others
+        self._raises[RAISES] = 0
         self.resume()
 
     def resume(self):
-        """The empty override: back to the programme, by the ramp that the override came with."""
-        self._op = self._ask = self._start = self._end = self._lift = self._lift_end = 0
+        """The empty override: back to the programme, by the ramp that the override came with. Load shedding
+        stays: who ends it sheds to 100."""
+        self._end = self._lift_end = 0
 
-    def override(self, now, level, for_s, ramp_s=0, start_s=0, back_s=0, shed=0):
-        """Hold `level` from `start_s` on for `for_s` seconds, ramps to it and from it; what is in force or
-        waits is replaced (TALQ). With `shed` it is TALQ's Min: never brighter than `level`, but not darker
-        than the floor of load shedding. None, or the name of the refusal, which changes nothing: op_args,
-        ttl, local_override, below_floor."""
-        if not 0 <= level <= 100 or min(ramp_s, start_s, back_s) < 0 or max(ramp_s, back_s) > _RAMP_S:
-            return "op_args"
-        if for_s < 1 or start_s + for_s > (_SHED_S if shed else _LONGEST_S):
-            return "ttl"
-        if self.local:
-            return "local_override"
-        if level < self.floor and not shed:
-            return "below_floor"
-        self.resume()
-        self._op = shed
-        self._ask = level
-        self._start = now + start_s * 1000
-        self._end = self._start + for_s * 1000
-        self._to_s = ramp_s
-        self._back_s = back_s
-        return None
-
-    def raise_(self, now, level, for_s):
-        """RAISE: at least `level` for at most 15 minutes, 12 times a night; an override stays below it.
-
-        None, or op_args, ttl, local_override, shedding, below_programme, too_often.
-        """
-        if not 0 <= level <= 100:
-            return "op_args"
-        if not 1 <= for_s <= _RAISE_S:
-            return "ttl"
-        if self.local:
-            return "local_override"
-        if self._op and self._start <= now < self._end:
-            return "shedding"
-        if level < max(self._base, self._hold(now, self._base, 0, 0)[0]):
-            return "below_programme"
-        raises = self._raises
-        at = raises[_RAISES]
-        if now // 1000 - raises[at] < _NIGHT_S:
-            return "too_often"
-        raises[at] = now // 1000
-        raises[_RAISES] = (at + 1) % _RAISES
-        self._lift = level
-        self._lift_end = now + for_s * 1000
-        return None
-
-    def identify(self, now, for_s):
-        """Half and full light, one second each, never below the floor; 0 ends it."""
-        self._identify = now
-        self._until = now + for_s * 1000
-
-    def _hold(self, now, level, reason, ramp_s):
-        # The same three with the commands applied.
-        active = self._start <= now < self._end
-        if self._held == OVERRIDE and not active:
-            ramp_s = self._back_s
-        ask = self._ask
-        if active and not self._op:
-            level, reason, ramp_s = ask, OVERRIDE, self._to_s
+    def _hold(self, now, level):
+        # The level with the commands applied, and the number of who decided: 0 nobody, 1 override, 2 RAISE,
+        # 3 load shedding.
+        by = 0
+        if self._start <= now < self._end:
+            level = self._ask
+            by = 1
         if now < self._lift_end and self._lift > level:
-            level, reason, ramp_s = self._lift, OVERRIDE, 0
-        if active and self._op and max(ask, self._shed) < level:
-            return max(ask, self._shed), OVERRIDE, self._to_s
-        return level, reason, ramp_s
+            level = self._lift
+            by = 2
+        if now < self._cap_end and self._cap < level:
+            level = self._cap
+            by = 3
+        return level, by
 
     def step(self, now, level=None, ramp_s=0, reason=PROGRAM):
         """Go on to monotonic `now` (ms) with what the schedule says: `level` %, its ramp and why (PROGRAM, or
@@ -130,16 +78,23 @@ class Lamp:
             # A programme's 0 is off: the floor is for lamps that are lit.
             level = min(100, max(level, self.floor))
         self._base = level
-        target, reason, ramp_s = self._hold(now, level, reason, ramp_s)
+        target, by = self._hold(now, level)
+        if by:
+            reason = OVERRIDE
+            ramp_s = 0 if by == 2 else self._ramp_s if by == 1 else self._cap_s
+        # The way back from what has just ended.
+        if self._by == 3 and now >= self._cap_end:
+            ramp_s = self.back_s
+        elif self._by == 1 and now >= self._end:
+            ramp_s = self._ret_s
+        self._by = by
         self.asked = target
-        self._held = reason
-        if now >= self._end:
-            self._back_s = 0
+        self.shows = now < self._until and not self.local
         wait = _STEP_MS
         if self.local:
             self.level = target = 100
             reason = LOCAL
-        elif now < self._until:
+        elif self.shows:
             gone = now - self._identify
             self.level = target = 100 if gone // 1000 & 1 else max(50, self.floor)
             reason = OVERRIDE
@@ -160,7 +115,7 @@ class Lamp:
                 moved = abs(way) * gone // self._way_ms
                 self.level = self._from + (moved if way > 0 else -moved)
                 wait = min(wait, max(_SOON_MS, -(-(moved + 1) * self._way_ms // abs(way)) - gone))
-        for edge in (self._start, self._end, self._lift_end, self._until):
+        for edge in (self._start, self._end, self._lift_end, self._cap_end, self._until):
             if now < edge < now + wait:
                 wait = edge - now
         return wait

@@ -16,6 +16,8 @@ _HIGH = const(7)
 _SUPPLY_LOW = const(8)
 _SUPPLY_HIGH = const(9)
 
+_BITS = const(10)
+
 # So many restarts that nobody commanded within so long; an hour without one ends the alarm.
 _RESTARTS = const(3)
 _WINDOW_MS = const(3600000)
@@ -25,14 +27,14 @@ _MARGIN_MV = const(7000)
 
 def gradient_table(nominal_mw, gradient=1000):
     """What `LampWatch` expects where nothing was measured (TALQ): nominal * (1 - (1 - light) / gradient),
-    the nominal power times the virtual level, powerLightGradient in 1/1000."""
+    the nominal power times the virtual level, powerLightGradient in 1/1000, above 0."""
     return (0, nominal_mw * (gradient - 1000) // gradient, 1000, nominal_mw)
 
 
 class LampWatch(Alarms):
-    """table: light 1/1000, mW, light, mW ..; tolerance: % of the last of these; lamps: on this node;
-    standby_mw: most that an unlit lamp draws; warm_ms: no verdict on power so long after lighting up; low_mv
-    and high_mv: bounds of the supply."""
+    """table: light 1/1000, mW, light, mW .., None where nobody knows: then no verdict on power; tolerance: % of
+    the last of these; lamps: on this node; standby_mw: most that an unlit lamp draws; warm_ms: no verdict on power
+    so long after lighting up; low_mv and high_mv: bounds of the supply."""
 
     def __init__(
         self,
@@ -45,9 +47,9 @@ class LampWatch(Alarms):
         high_mv=253000,
         samples=3,
     ):
-        super().__init__(10, samples)
+        super().__init__(_BITS, samples)
         self._table = table
-        self._margin = table[-1] * tolerance // 100
+        self._margin = table[-1] * tolerance // 100 if table else 0
         self._lamps = 4 * lamps
         self._standby = standby_mw
         self._warm_ms = warm_ms
@@ -84,8 +86,9 @@ class LampWatch(Alarms):
             if mw is not None:
                 on = mw > self._standby
                 if lit:
-                    dead = self._power(now, light, mw)
-                    failed = failed or dead
+                    if self._table:
+                        dead = self._power(now, light, mw)
+                        failed = failed or dead
                 elif not closed:
                     self.judge(_RELAY, on)
                 self.judge(_DAY, on and (not light or day))

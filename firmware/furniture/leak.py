@@ -122,7 +122,7 @@ class Leak:
         hours = (ms + 1800000) // 3600000
         known = ms <= _LONG_MS
         self.flow_dlh = None
-        if used < -_SWAP_L or used > r[13] * (hours + 1):
+        if used < -_SWAP_L or used > r[13] * max(hours, 1):
             self.hourly = []
             s[_BEHIND] = 0
             return

@@ -55,7 +55,7 @@ class Luminaire:
             self._ms += ms
             self.burn_s += self._ms // 1000
             self._ms %= 1000
-        if power_mw:
+        if power_mw and power_mw > 0:
             self._rest += (power_mw + 5) // 10 * ms
             self.energy_wh += self._rest // _WH
             self._rest %= _WH

@@ -35,20 +35,30 @@ def combine(op, level, by):
 def build(blob, t):
     """The table of the lighting day that holds `t`, of a plan `blob` that `plan.check` accepted.
 
-    Takes 12 to 15 KB of heap for a while (64-bit, measured); MemoryError where there is less, and the older
-    table goes on.
+    In steps, of which each forgets the code of the one before, so that the largest decides how much heap it takes.
+    MemoryError where there is less, and the older table goes on.
     """
     try:
-        from firmware.furniture import schedule
+        from firmware.furniture.calendar import day
 
-        return schedule.table(blob, t)
+        found, nights = day(blob, t)
+        day = drop()
+        if nights:
+            from firmware.furniture.sun import nights as around
+
+            nights = around(*nights)
+            around = drop()
+        from firmware.furniture.schedule import table
+
+        return table(found, nights or ())
     finally:
         drop()
 
 
 def drop():
     """Forget the modules that only the making of a table or the check of a plan needs."""
-    forget("furniture.plan", "furniture.schedule", "furniture.sun", "furniture.zone")
+    for name in ("plan", "calendar", "zone", "dates", "sun", "schedule"):
+        forget("furniture." + name)
 
 
 class Night:

@@ -5,7 +5,8 @@ longitude (1/10000 degree), day offset 0 or 12, default %, sun 0 official 1 civi
 default program or -1].
 """
 
-from firmware.furniture.zone import Zone, civil, days
+from firmware.furniture.dates import civil, days
+from firmware.furniture.zone import Zone
 from firmware.protocols.cbor import WireError, decode
 from firmware.protocols.compat import const
 

@@ -9,7 +9,6 @@ the compact form and were accepted by `plan.check`; only the parts in use are un
 from struct import pack
 
 from firmware.furniture.night import combine
-from firmware.furniture.zone import Zone, civil
 from firmware.protocols.cbor import decode
 from firmware.protocols.compat import const
 
@@ -20,84 +19,25 @@ _OFF = const(2)
 _DEFAULT = const(3)
 
 
-def _walk(blob, pos, found):
-    # The position behind the item at `pos`; the encoded items of an array are added to `found`.
-    major = blob[pos] >> 5
-    count = blob[pos] & 31
-    pos += 1
-    if count > 23:
-        size = 1 << count - 24
-        count = int.from_bytes(blob[pos : pos + size], "big")
-        pos += size
-    if major == 4:
-        for _ in range(count):
-            start = pos
-            pos = _walk(blob, pos, None)
-            if found is not None:
-                found.append(blob[start:pos])
-    elif major > 1:
-        pos += count
-    return pos
-
-
-def _parts(blob):
-    # The items of an encoded array, still encoded.
-    found = []
-    _walk(blob, 0, found)
-    return found
-
-
-def _matches(day, start, end, cond):
-    year, month, of_month = civil(day)
-    date = month * 32 + of_month
-    dated = (year - 2000) * 512 + date
-    after = (date if start < 512 else dated) >= start
-    before = (date if end < 512 else dated) <= end
-    # Two yearly bounds in the other order go round the new year.
-    if not (after or before if end < start < 512 else after and before):
-        return False
-    if not cond:
-        return True
-    if cond[0] == 2:
-        nth = 1 << (of_month - 1) // 7
-        if civil(day + 7)[1] != month:
-            nth |= 32
-        # 2026-01-01 is a Thursday, bit 3.
-        return cond[1] >> (day + 3) % 7 & 1 and cond[2] & nth
-    return [1 for first, last in cond[1] if first <= (date if first > 31 else of_month) <= last]
-
-
-def program(plan, day):
-    """The program for lighting day `day`, or None: that of the first rule that matches, else the default.
-    What is given and returned are encoded parts."""
-    number = decode(plan[9])
-    for rule in _parts(plan[8]):
-        rule = decode(rule)
-        if _matches(day, *rule[1:]):
-            number = rule[0]
-            break
-    return _parts(plan[7])[number] if number >= 0 else None
-
-
 class _Day:
-    # The lighting day that holds `t`: its number, begin and end, and cuts of it.
+    # The lighting day of `calendar.day`, and cuts of it.
 
-    def __init__(self, zone, noon, t):
-        self.zone = zone
+    def __init__(self, number, begin, end, change, ahead, later, noon):
+        self.day = number
+        self.begin = begin
+        self.end = end
+        self.change = change
+        self.ahead = ahead
+        self.later = later
         self.noon = noon
-        day = (t + zone.offset(t) - noon) // _DAY
-        # A change of the clocks over the border of the day can leave `t` in the neighbour.
-        while t < zone.utc(day, noon):
-            day -= 1
-        while t >= zone.utc(day + 1, noon):
-            day += 1
-        self.day = day
-        self.begin = zone.utc(day, noon)
-        self.end = zone.utc(day + 1, noon)
 
     def at(self, second):
-        # The instant of a local time of day.
-        return self.zone.utc(self.day + (second < self.noon), second)
+        # The instant of a local time of day, the first that clocks show; one that a change leaves out is the
+        # instant of the change.
+        local = (self.day + (second < self.noon)) * _DAY + second
+        if local - self.ahead < self.change:
+            return max(local - self.ahead, self.begin)
+        return max(local - self.later, self.change)
 
     def cut(self, start, end, rest):
         # [(start, end) + rest] within the day, or nothing.
@@ -114,28 +54,6 @@ class _Day:
         if first == last:
             return self.cut(0, self.end, rest)
         return self.cut(0, self.at(stop) if last else 0, rest) + self.cut(self.at(start), self.end, rest)
-
-    def nights(self, lat, lon, sun):
-        # (noon before, sunset, sunrise) of the nights that may reach into the day; None for an event that does
-        # not happen because the sun stays down.
-        from firmware.furniture.sun import DOWN, UP, event
-
-        # The sun's own day whose noon is next to the clock's.
-        first = (self.zone.utc(self.day, 43200) + lon * 24 // 1000) // _DAY - 1
-        found = []
-        for day in range(first, first + 3):
-            noon = day * _DAY + 43200 - lon * 24 // 1000
-            sunset = event(day, lat, lon, sun, 0)
-            sunrise = event(day + 1, lat, lon, sun, 1)
-            if UP not in (sunset, sunrise):
-                found.append(
-                    (
-                        noon,
-                        None if sunset == DOWN else day * _DAY + sunset,
-                        None if sunrise == DOWN else day * _DAY + _DAY + sunrise,
-                    )
-                )
-        return found
 
     def windows(self, period, nights):
         # (begin, end, mode) in which a period is active, or the photocell decides.
@@ -185,26 +103,20 @@ def _state(t, fixed, astro, windows):
     return level, ramp, mode
 
 
-def table(blob, t):
-    """What `night.Night` reads, in some 30 to 200 bytes: the lighting day that holds wire second `t`.
+def table(day, nights=()):
+    """What `night.Night` reads, in some 30 to 200 bytes, of a lighting day that `calendar.day` found and the
+    `sun.nights` around it.
 
     Big-endian: begin, end, 1/100 lux that turn on and off (4 bytes each), count of rows (1); rows of instant
     (4), level (1), ramp s (2), mode (1), the first at `begin`; then, in order of priority, presence from, to
     (4), operation, level (1), hold s, ramps to and from (2).
     """
-    plan = _parts(blob)
-    zone, lat, lon, noon, default, sun = [decode(part) for part in plan[1:7]]
-    day = _Day(Zone(zone), noon * 3600, t)
-    here = program(plan, day.day)
-    before = program(plan, day.day - 1)
-    before = before and decode(_parts(before)[1])
+    here, last, default = day[7:]
+    day = _Day(*day[:7])
     periods, fixed, astro, dynamic = decode(here) if here else ([], [], [], [])
     # Before the first fixed time the day goes on as the one before ended; after a day without any, as it ends.
-    level, ramp = (before or fixed or [(0, default, 0)])[-1][1:]
+    level, ramp = (last or (fixed or [(0, default, 0)])[-1])[1:]
     fixed = [(day.begin, level, ramp)] + [(day.at(row[0]), row[1], row[2]) for row in fixed]
-    nights = []
-    if astro or [1 for period in periods if period[0] & 1]:
-        nights = day.nights(lat, lon, sun)
     astro = day.controls(astro, nights)
     windows = [] if periods else [(day.begin, day.end, 0)]
     lux = [0, 0]

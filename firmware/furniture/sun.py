@@ -13,6 +13,8 @@ from firmware.protocols.compat import const
 UP = const(1000000)
 DOWN = const(-1000000)
 
+_DAY = const(86400)
+
 
 def event(day, lat_e4, lon_e4, which, rising):
     """Seconds after 00:00 UTC of `day` (days since 2026-01-01) of the event of that day as the sun has it there:
@@ -52,3 +54,22 @@ def event(day, lat_e4, lon_e4, which, rising):
         arc = acos(c)
         minute = noon - ((-arc if not rising else arc) + wide) * 720 / pi
     return round(minute * 60)
+
+
+def nights(first, end, lat_e4, lon_e4, which):
+    """(noon before, sunset, sunrise) of the nights of the sun's own days first .. end - 1, wire seconds; None for
+    an event that does not happen because the sun stays down."""
+    found = []
+    for day in range(first, end):
+        midnight = day * _DAY
+        sunset = event(day, lat_e4, lon_e4, which, 0)
+        sunrise = event(day + 1, lat_e4, lon_e4, which, 1)
+        if UP not in (sunset, sunrise):
+            found.append(
+                (
+                    midnight + 43200 - lon_e4 * 24 // 1000,
+                    None if sunset == DOWN else midnight + sunset,
+                    None if sunrise == DOWN else midnight + _DAY + sunrise,
+                )
+            )
+    return found

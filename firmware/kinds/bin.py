@@ -13,17 +13,12 @@ bin_extras.py, bin_outputs.py.
 import asyncio
 import struct
 
-from firmware.drivers.errors import DriverError
 from firmware.protocols.compat import const, forget
 from firmware.roles.commands import COMPACT, HATCH
 
-_SUPPLY = const(2)
 _ALARMS = const(3)
 _FILL = const(4)
-_DISTANCE = const(5)
 _CLASS = const(7)
-_TEMPERATURE = const(8)
-_TILT = const(9)
 _DISTANCES = const(10)
 
 # What a burst says, in values; what a short carrier leaves out: the older distances, forecast, speed, cycles,
@@ -33,16 +28,16 @@ SPARE = b"\x0a\x0d\x0c\x10\x02\x09\x08\x0b\x0f\x0e\x06"
 
 _EMPTIED = const(2)
 _FIRE = const(8)
-_LOW = const(1 << 8)
 # Tilt and lid as `Watch` sees them: of one moment, when somebody throws something in or empties the bin.
 _MOMENT = const(0x30)
+
+# Loaded for a look or a measurement, and dropped after it: a signature needs their room.
+_ONCE = ("kinds.bin_look", "kinds.bin_extras", "kinds.bin_level", "furniture")
 
 # No wait is longer, so that the supervisor hears from the task: an interval may be a day.
 _LOOK_MS = const(300000)
 _OFTEN_MS = const(60000)
 _NEWS = const(5)  # points
-_SAMPLES = const(24)  # of a vector in the field table
-_LOW_MARGIN_MV = const(100)
 
 
 class Kind:
@@ -52,23 +47,31 @@ class Kind:
     def __init__(self, board, cfg, clock, report):
         from firmware.kinds.bin_setup import setup
 
+        e = cfg.extra
         self._clock = clock
         self._report = report
         report.spare = SPARE
         self._interval_ms = cfg.interval_s * 1000
         self._phase_ms = cfg.phase_ms(self._interval_ms)
         self._wake = asyncio.Event()
-        self._bits = 0  # of `Watch`
         self._seen = 0  # alarms, as last looked at
         self._told = 0  # alarms that the last reading had
         self._fill = self._class = None  # and its level
-        self._samples = []
-        # What `setup` fills in.
-        self._mark = self._base_s = self._low_mv = self._quiet_ms = 0
-        self._s = b""
-        self._supply, self._copies, self._more, self._outs = setup(self, board, cfg.extra)
+        self._samples = []  # distances since then, its own first; see furniture/echo.py
+        self._low_mv = e.get(15, 3300)
+        self._quiet_ms = e.get(14, 14400) * 1000
         self._sent_ms = -self._quiet_ms
+        # What `setup` fills in, too.
+        self._mark = self._base_s = self._cycles = 0
+        self._bits = 0  # of `Watch`
+        self._s = b""
+        self._supply, self._copies, found, refuse = setup(self, board, e)
+        del setup
         forget("kinds.bin_setup")
+        from firmware.kinds.bin_fit import fit
+
+        self._more, self._outs = fit(found, e, refuse, self._cycles)
+        forget("kinds.bin_fit")
 
     def _save(self, now):
         if self._outs:
@@ -94,44 +97,29 @@ class Kind:
             await asyncio.sleep_ms(min(ms, self._outs.step(clock.now_ms())) if self._outs else ms)
             ms = end - clock.now_ms()
 
-    async def _look(self, now):
-        """Supply and extras, into the values."""
-        values = self._report.values
-        self._bits &= ~_EMPTIED
-        mv = None
+    async def _look(self, now, measured):
+        # Reading takes seconds; the rules come after it, at once and without a pause: beside a signature there is
+        # no room for them.
         try:
-            if self._supply:
-                mv = self._supply.read_mv()
-                low = self._low_mv + (_LOW_MARGIN_MV if self._mask & _LOW else 0)
-                self._mask = self._mask & ~_LOW | (_LOW if mv < low else 0)
-        except DriverError:
-            pass
-        values[_SUPPLY] = mv
-        more = self._more
-        if more:
-            await more.look(self._nap, now)
-            values[_TEMPERATURE] = more.ddegc
-            values[_TILT] = more.tilt
-            if more.ddegc is not None:
-                from firmware.kinds.bin_measure import heat
+            from firmware.kinds.bin_look import look
 
-                heat(self, now, more.ddegc)
+            found = await look(self, now, measured)
+            del look
+            forget(*_ONCE)
+            if found:
+                from firmware.kinds.bin_level import level
 
-    async def _measure(self):
-        from firmware.kinds.bin_measure import MODULES, measure
-
-        await measure(self)
-        del measure
-        # Room for a signature; a thermometer asks for the rules once a minute.
-        if not self._more or self._more.ddegc is None:
-            forget(*MODULES)
+                level(self, *found)
+        finally:
+            forget(*_ONCE)
 
     def _tell(self, now, measured, news):
         """Report where there is news; else keep the distance for the next reading."""
         values = self._report.values
         mask = self._bits & ~_MOMENT | self._mask
+        self._bits &= ~_EMPTIED
         if self._more:
-            mask |= self._more.mask
+            mask |= self._more[3]
         if self._outs:
             mask |= self._outs.tell(values)
         fill = values[_FILL]
@@ -143,7 +131,7 @@ class Kind:
             due = due or mask != self._told or now + self._interval_ms // 2 >= self._sent_ms + self._quiet_ms
             if fill is not None:
                 due = due or values[_CLASS] != self._class or abs(fill - self._fill) > _NEWS
-            values[_DISTANCES] = self._samples or None
+            values[_DISTANCES] = self._samples[1:] or None
         elif not due:
             return
         else:
@@ -159,13 +147,10 @@ class Kind:
                 if fill is not None:
                     self._fill = fill
                     self._class = values[_CLASS]
-                self._save(now)
+            self._save(now)
         else:
             # It lasts for one step only, and must not go with a reading that could not be stored.
             self._mask |= mask & _EMPTIED
-            if measured:
-                mm = values[_DISTANCE]
-                self._samples = [] if mm is None else [mm] + self._samples[: _SAMPLES - 1]
 
     async def run(self, alive):
         clock = self._clock
@@ -179,9 +164,8 @@ class Kind:
             # A ram before the sensor is no level.
             measured = now >= next_ms and not (outs and outs.moving)
             if measured or now >= look_ms:
-                await self._look(now)
+                await self._look(now, measured)
                 if measured:
-                    await self._measure()
                     while next_ms <= now:
                         next_ms += self._interval_ms
                 look_ms = now + (_OFTEN_MS if self._more else _LOOK_MS)

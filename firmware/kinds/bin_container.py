@@ -19,8 +19,10 @@ def container(kind, e, refuse):
         # Of a container that cannot be there are distances and fire, but no fill.
         kind._known = err.args[1] == "rules"
         rules = RULES
-    # What was kept of another container says nothing about this one.
-    kind._mark = (shape[0] << 15 ^ shape[1]) & 0x3FFFFFFF
+    # What was kept of another container says nothing about this one. No two that differ in one number share it.
+    kind._mark = 0
+    for size in shape:
+        kind._mark = (kind._mark * 20011 + size) & 0x3FFFFFFF
     kind._base_s = kind._cycles = 0
     s = None
     blob = kind._copies.read()

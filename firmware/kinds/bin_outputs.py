@@ -1,16 +1,15 @@
 """Lock of the hatch and compactor of a bin; loaded where one of them is fitted.
 
 Settings: 22 and 24 the contact that closes when the lock is closed and when the ram is at home, 100 more where it
-opens then; 23 and 25 the longest that an order may last, s (3600, 600); 26 and 27 how long the contact may take to
-answer, and a whole cycle of the ram, ms (5000, 60000). Without its contact neither is obeyed.
+opens then; 23 and 25 the longest that an order may last, s (3600, 600: the most, too); 26 and 27 how long the
+contact may take to answer, and a whole cycle of the ram, ms (5000, 60000). Without its contact neither is obeyed.
 """
 
 import time
 
 from firmware.drivers.errors import NotReady
 from firmware.drivers.output import INTERLOCK
-from firmware.furniture.hatch import BACK, HELD, REST, Hatch
-from firmware.kinds.bin_extras import contact
+from firmware.furniture.hatch import BACK, HELD, REST
 from firmware.protocols.compat import const
 
 _KEY = const(14)
@@ -29,24 +28,14 @@ _HOLD_MS = const(500)
 
 
 class Outputs:
-    """found: -, -, lock, compactor, list of contacts, or None each. `moving` while the ram is under way or waits
-    for its contact; `news` once an order has ended or is acknowledged, until the owner clears it."""
+    """moved: of lock and ram [output, Hatch, contact, its state that answers, longest order, 0], or None each.
+    `moving` while the ram is under way or waits for its contact; `news` once an order has ended or is
+    acknowledged, until the owner clears it."""
 
-    def __init__(self, e, found, refuse, cycles):
-        self._all = []
+    def __init__(self, moved, cycles):
+        self._all = moved
         self._cycles = cycles
         self.news = self.moving = False
-        for i in (0, 1):
-            one = None
-            if found[2 + i]:
-                ack, closed = contact(found[4], e.get(22 + 2 * i, 0), refuse)
-                longest = e.get(23 + 2 * i, (3600, 600)[i])
-                answer = e.get(26 + i, (5000, 60000)[i])
-                if ack and longest and answer:
-                    one = [found[2 + i], Hatch(answer, longest, i == 1), ack, closed, longest, 0]
-                else:
-                    refuse(("hatch", "compactor")[i])
-            self._all.append(one)
 
     @property
     def cycles(self):
@@ -68,14 +57,15 @@ class Outputs:
         for_s = args[-1]
         if not 1 <= for_s <= longest:
             return "op_args"
-        if hatch.stuck or (ram and hatch.state != REST):
+        # An interlock may have ended the last order since the last step.
+        self.step(now)
+        if hatch.stuck or hatch.state == BACK or (ram and hatch.state != REST):
             return "busy"
-        if not out.active:
-            try:
-                out.hold(ticks)
-            except NotReady as e:
-                # The wiring would not let it move, or the motor has to cool.
-                return "interlock" if e.args[1] == "interlock" else "busy"
+        try:
+            out.hold(ticks)
+        except NotReady as e:
+            # The wiring would not let it move, or the motor has to cool.
+            return "interlock" if e.args[1] == "interlock" else "busy"
         hatch.order(True, now, for_s)
         return None
 

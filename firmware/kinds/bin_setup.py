@@ -4,13 +4,16 @@ from firmware.drivers.errors import DriverError
 from firmware.protocols.compat import const, forget
 
 _INVALID = const(1 << 13)
+# In the state of a `Watch`: fire and temperature_high.
+_STATE = const(11)
+_HEAT = const(1032)
 # Of hello: settings that this board cannot follow.
 _CONFIG = const(1 << 4)
-_ROLES = ("tilt", "temperature", "hatch", "compactor", "contacts")
 
 
 def setup(kind, board, e):
-    """Fill in `kind` from the settings `e`; returns its supply, copies, extras and outputs.
+    """Fill in `kind` from the settings `e`; returns its supply and copies, its further parts
+    (for bin_fit.py) and how a setting is refused.
 
     What cannot be is named on the console, in hello and in each reading, and left out; the rest goes on.
     """
@@ -36,23 +39,19 @@ def setup(kind, board, e):
     container(kind, e, refuse)
     del container
     watch = kind._watch
-    kind._shape, kind._rules, kind._s = watch.shape, watch.r, watch.s
+    kind._shape = watch.shape if kind._known else None
+    kind._rules, kind._s = watch.r, watch.s
     # The rules come back with each measurement.
-    kind._watch = watch = None
-    forget("kinds.bin_container", "furniture.bin_check", "furniture.bin", "furniture.geometry")
+    del kind._known, kind._watch, watch
+    forget("kinds.bin_container", "furniture")
     kind._range = fitted("range", "a02yyuw")
     supply = fitted("supply", "supply")
-    found = [fitted(role) for role in _ROLES]
-    more = outs = None
-    if found[0] or found[1] or found[4]:
-        from firmware.kinds.bin_extras import Extras
-
-        more = Extras(e, found, refuse)
-    if found[2] or found[3]:
-        from firmware.kinds.bin_outputs import Outputs
-
-        outs = Outputs(e, found, refuse, kind._cycles)
-    kind._air = e.get(16, 0)
-    kind._low_mv = e.get(15, 3300)
-    kind._quiet_ms = e.get(14, 14400) * 1000
-    return supply, kind._copies, more, outs
+    found = [fitted(role) for role in ("tilt", "temperature", "hatch", "compactor", "contacts")]
+    # Nobody but a thermometer ends a fire.
+    if found[1]:
+        kind._bits = kind._s[_STATE] & _HEAT
+    else:
+        kind._s[_STATE] &= ~_HEAT
+    # One that would take the temperature of the air reckons with 20 degC until it has it.
+    found.append(e.get(16) or getattr(kind._range, "temp_ddegc", None) is not None)
+    return supply, kind._copies, found, refuse

@@ -32,6 +32,7 @@ _CELL = const(18)
 # What a short carrier leaves out, in this order: phases, counters, photocell, the sums.
 SPARE = b"\x0f\x10\x11\x09\x0a\x0b\x0e\x0d\x12\x0c\x08"
 _SENSOR = const(2)
+_CELL_WRONG = const(1 << 5)
 _CLOCK_LOST = const(1 << 11)
 _INVALID = const(1 << 12)
 
@@ -44,8 +45,10 @@ _AGAIN_MS = const(1000)
 # A change of state is reported when the feedback has followed.
 _SOON_MS = const(15000)
 _SAVE_MS = const(3600000)
-# A box whose door bangs all night: so many reports at once, then one each ten minutes.
+# A box whose door bangs or whose feedback chatters all night: so many reports at once, then one each ten minutes.
 _BURST = const(8)
+# Changes of state leave these to the alarms.
+_ALARMS_OWN = const(4)
 _EACH_MS = const(600000)
 # Without time for so long, and there is a plan: an alarm.
 _NO_CLOCK_MS = const(900000)
@@ -69,14 +72,13 @@ class Kind:
         self._given = cfg.plan
         self._copies = board.copies("use")
         # In hello: settings that this board cannot follow.
-        self.alarms, self._out, self._cabinet, self._base_wh, self._meter, self._sky, self._wired = setup(
-            board, cfg.extra, self._copies, programme
-        )
+        found = setup(board, cfg.extra, self._copies, programme)
+        self.alarms, self._out, self._cabinet, self._base_wh, self._meter, self._sky, self._wired = found[:7]
         forget("kinds.cabinet_setup")
         self._wh = self._base_wh
         self._meter_ms = 0
-        self._each_ms = cfg.extra.get(18, 60) * 1000
-        self._phases = cfg.extra.get(19, 3)
+        self._each_ms = found[7] * 1000
+        self._phases = found[8]
         self._says = [None] * 6
         self._set = None
         self._clock = clock
@@ -149,7 +151,7 @@ class Kind:
         if fresh:
             self._meter_ms = now + self._each_ms
             if sky:
-                sky.look(now)
+                sky.look(now, self._clock.wire())
             if self._meter:
                 watts, volts = self._read_meter()
         if sky:
@@ -170,6 +172,8 @@ class Kind:
             mask |= _CLOCK_LOST
         if self._given and not planned:
             mask |= _INVALID
+        if sky and sky.stuck:
+            mask |= _CELL_WRONG
         values[_ALARMS] = mask
 
     def _apply(self, now):
@@ -197,7 +201,7 @@ class Kind:
                 # At the very second, which `wire` has cut off.
                 wait = min(wait, max(1, (until - wire) * 1000 - self._clock.wire_ms() % 1000))
         elif self._sky:
-            plan = self._sky.believed(now)
+            plan = self._sky.believed()
             reason = _SENSOR
         wait = min(wait, cabinet.step(now, plan, reason, local))
         if cabinet.on is not self._set:
@@ -221,6 +225,7 @@ class Kind:
         clock = self._clock
         values = self._report.values
         wired = self._wired
+        soon = False
         regular = next_ms = clock.now_ms() + self._phase_ms
         while True:
             alive()
@@ -237,14 +242,16 @@ class Kind:
                 self._sample(now)
             wait = self._apply(now)
             # Soon after a change, at once with an alarm that began or ended.
-            state = values[_CONTACTOR:_POWER]
-            if state != self._told:
-                if self._told:
-                    next_ms = min(next_ms, now + _SOON_MS)
-                self._told = state
             gained = (now - self._token_ms) // _EACH_MS
             self._token_ms += gained * _EACH_MS
             self._tokens = min(self._tokens + gained, _BURST)
+            state = values[_CONTACTOR:_POWER]
+            if not self._told:
+                self._told = state
+            if state != self._told and not soon and self._tokens > _ALARMS_OWN:
+                soon = True
+                self._tokens -= 1
+                next_ms = min(next_ms, now + _SOON_MS)
             alarm = values[_ALARMS] != self._mask
             if alarm and self._tokens:
                 self._tokens -= 1
@@ -254,6 +261,8 @@ class Kind:
                     regular += self._interval_ms
                 next_ms = regular
                 self._report.send(alarm)
+                soon = False
+                self._told = state
                 self._mask = values[_ALARMS]
             try:
                 await asyncio.wait_for_ms(self._changed.wait(), max(1, min(wait, next_ms - now)))

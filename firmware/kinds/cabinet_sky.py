@@ -11,7 +11,8 @@ _DAY_S = const(86400)
 
 
 class Sky:
-    """low, high: lux below which it is dark, above which it is light. `dark`: None when the cell says nothing."""
+    """low, high: lux below which it is dark, above which it is light. `dark`: None when the cell says nothing;
+    `stuck`: it has said the same for longer than any night or day, and the almanac does not say it, too."""
 
     def __init__(self, cell, programme, low, high):
         self._cell = cell
@@ -19,12 +20,15 @@ class Sky:
         self._low = low
         self._high = high
         self.dark = None
+        self.stuck = False
+        self._last = None
         self._turned = 0
         self._of = None
         self._begin = self._rise = self._fall = 0
 
-    def look(self, now):
-        """One reading at monotonic `now` (ms); the plan's own photocell periods go by it, too."""
+    def look(self, now, wire_s):
+        """One reading at monotonic `now` (ms), wire second `wire_s` or None; the plan's own photocell periods go
+        by it, too, but not by one that is stuck: then they count as dark."""
         lux = dark = None
         try:
             lux = self._cell.read_lux()
@@ -33,16 +37,18 @@ class Sky:
                 dark = lux * 2 < self._low + self._high
         except DriverError:
             pass
-        if dark is not self.dark:
-            self.dark = dark
+        self.dark = dark
+        if dark is not None and dark is not self._last:
+            self._last = dark
             self._turned = now
+        self.stuck = dark is not None and now - self._turned >= _STUCK_MS and self.night(wire_s) is not dark
         night = self._programme.night
         if night:
-            night.light(None if lux is None else lux * 100)
+            night.light(None if lux is None or self.stuck else lux * 100)
 
-    def believed(self, now):
+    def believed(self):
         """`dark`, or None where no night or day is as long as this."""
-        return self.dark if now - self._turned < _STUCK_MS else None
+        return None if self.stuck else self.dark
 
     def night(self, wire_s):
         """Whether the sun is down where the plan is; None without plan or time."""

@@ -4,17 +4,16 @@ Settings (entry 11 of the configuration): 1 level without plan or time %, 5 lowe
 of a lit lamp %, 6 what load shedding leaves %, 7 virtual light output %, 8 lowest level the gear can %,
 9 power at full virtual light mW, 10 powerLightGradient 1/1000, 11 seconds of warm-up, 12 category of the decree
 (furniture/guard.py), 13 and 14 end and begin of the activity, minutes of the local day + 1, 15 the feeder is
-switched off by day, 20.. hours and % of constant light output, at most six pairs.
+switched off by day, 20.. hours and % of constant light output, at most six pairs. More settings: lamp_eye.py,
+lamp_inputs.py, lamp_switch.py.
 """
 
 import asyncio
 import struct
 
-from firmware.drivers.errors import DriverError
-from firmware.furniture.lamp import PROGRAM, SENSOR, Lamp
-from firmware.furniture.luminaire import Luminaire
-from firmware.kinds.programme import Programme
-from firmware.protocols.compat import const
+from firmware.drivers.errors import BusError, DriverError
+from firmware.furniture.lamp import PROGRAM, SENSOR
+from firmware.protocols.compat import const, forget
 from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RAISE, RESUME, SHED
 
 _SUPPLY = const(2)
@@ -28,17 +27,37 @@ _BURN = const(9)
 _ASKED = const(11)
 _SWITCHES = const(12)
 
-# What a photocell on its own, without a plan or a time, takes for night.
-_DARK_LUX = const(20)
+_CLOCK_LOST = const(1 << 11)
+_INVALID = const(1 << 12)
+_CELL = const(14)
+
+# The largest uncertainty with which a plan is still followed.
+_MOST_S = const(1800)
+# Without time for so long, and there is a plan: an alarm.
+_NO_CLOCK_MS = const(900000)
 # A measurement may take 60 ms of the loop, so not at each step.
 _MEASURE_MS = const(30000)
-_SAVE_MS = const(3600000)
+# An output that failed is tried again, later with each step; then nobody knows the level that is there.
+_AGAIN_MS = const(1000)
+_FAILS = const(3)
+# What the counters may lose with the power, each night of a switched feeder; the others lose it less often.
+_SAVE_MS = const(900000)
+_SAVES = const(4)
+# What a meter may say and be believed: 1 W below nothing is noise; the field table ends there.
+_NOISE_MW = const(1000)
+_MOST_MW = const(6553500)
+_MOST_MV = const(500000)
 # A street that switches in one second reports the change spread over this.
 _SPREAD_MS = const(120000)
 
 
-# What the next reading tells as well: switches, burn time, energy, supply.
+# What a short carrier leaves out: switches, burn time, energy, supply.
 SPARE = b"\x0c\x09\x08\x02"
+
+
+def _fit(value, below, most):
+    """`value`, or None where it cannot be; a little less than nothing is 0."""
+    return None if value is None or not -below <= value <= most else max(value, 0)
 
 
 class Kind:
@@ -46,52 +65,51 @@ class Kind:
     LISTEN = True
 
     def __init__(self, board, cfg, clock, report):
-        e = cfg.extra
-        # Before all else that may fail: full light, as the hardware has it.
-        self._out = board.part("light", "dimmer")
-        self._set = 1000
-        self._out.set(1000)
-        self._lamp = Lamp(e.get(1, 100), e.get(5, 0), e.get(6, 0))
-        clo = [e[key] for key in range(20, 32) if key in e]
-        self._luminaire = Luminaire(e.get(7, 100), e.get(8, 0), clo)
-        self._copies = board.copies("use")
-        self._restore()
-        self.programme = Programme(cfg.plan, board.copies("plan", 720), clock)
-        self._meter = board.part("energy")
-        self._eye = board.part("photocell")
-        self._watch = None
-        if e.get(9):
-            from firmware.furniture.lamp_watch import LampWatch, gradient_table
+        self._changed = asyncio.Event()
+        from firmware.kinds.lamp_setup import setup
 
-            self._watch = LampWatch(gradient_table(e[9], e.get(10, 1000)), warm_ms=e.get(11, 60) * 1000)
-        self._clues = None
-        if e.get(15) or self._eye:
-            from firmware.kinds.feeder import Feeder
-
-            self._clues = Feeder(board.copies("feeder") if e.get(15) else None, clock, cfg.plan)
-        self._law = (e.get(12, 0), e.get(13, 0), e.get(14, 0))
+        self.alarms = 0  # for hello
+        (
+            self._out,
+            self._set,
+            self._switch,
+            self._lamp,
+            self._luminaire,
+            self._copies,
+            self._meter,
+            self._more,
+        ) = setup(self, board, cfg, clock)
+        forget("kinds.lamp_setup")
+        self.programme = self._eye = self._watch = self._feeder = self._inputs = self._law = None
+        self._given = len(cfg.plan)
+        self._night = None
+        self._fails = 0
         self._clock = clock
         self._report = report
         self._interval_ms = cfg.interval_s * 1000
         self._phase_ms = cfg.phase_ms(self._interval_ms)
         self._spread_ms = cfg.phase_ms(_SPREAD_MS)
-        self._changed = asyncio.Event()
         self._measured = -_MEASURE_MS
         self._power_mw = None
-        self._darkness = None
-        self._saved = clock.now_ms()
-        self._told = None
+        self._saved = self._timed = clock.now_ms()
+        self._told = self._alarms = None
         report.spare = SPARE
 
     @property
     def plan(self):
-        return self.programme.hash
+        return self.programme and self.programme.hash
 
-    def _restore(self):
-        blob = self._copies.read()
-        if blob and len(blob) == 12:
-            found = struct.unpack(">III", blob)
-            self._luminaire.burn_s, self._luminaire.energy_wh, self._luminaire.switches = found
+    def fit(self):
+        """Load what the settings ask for; once, when the start of the board is over."""
+        if self._more:
+            from firmware.kinds.lamp_fit import fit
+
+            self.programme, self._eye, self._watch, self._feeder, self._inputs, self._law = fit(
+                self, self._lamp, *self._more
+            )
+            self._more = None
+            del fit
+            forget("kinds.lamp_fit")
 
     def _save(self, now):
         self._saved = now
@@ -100,56 +118,76 @@ class Kind:
 
     def execute(self, op, args):
         """Carry out a command of OPS: the name of a refusal, bytes that the result carries, or None for done."""
+        if self._more:
+            # `fit` found none.
+            return "no_memory"
         now = self._clock.now_ms()
         lamp = self._lamp
         self._apply(now)
         answer = None
         if op == RESUME:
             lamp.resume()
-        elif op == IDENTIFY:
-            lamp.identify(now, args[0])
-        elif op == RAISE:
-            answer = lamp.raise_(now, args[0], args[1])
         elif op == PLAN:
             answer = self.programme.execute(args)
         else:
-            answer = self._against_the_law(args) if op == LIGHT else None
-            answer = answer or lamp.override(now, args[0], args[1], args[2], shed=int(op == SHED))
+            try:
+                from firmware.kinds.lamp_orders import obey
+
+                answer = obey(lamp, self._law, now, op, args)
+            except MemoryError:
+                answer = "no_memory"
+            finally:
+                forget("kinds.lamp_orders")
         self._changed.set()
         return answer
-
-    def _against_the_law(self, args):
-        wire = self._clock.wire()
-        if not self._law[0] or not args[0] or wire is None:
-            return None
-        from firmware.kinds.law import refuses
-
-        return refuses(self._law, self.programme, wire, args[0], args[1])
 
     def _apply(self, now):
         """One step towards the level that holds now; returns the milliseconds until the next step."""
         lamp = self._lamp
-        wire = self._clock.wire()
-        sensor = False
-        if self._clues:
-            wire, sensor = self._clues.time_s(now, self._darkness)
-        level, ramp_s, reason, until = self.programme.look(wire)
-        if sensor:
-            # Dark as long as it says nothing else.
-            level, reason = (lamp.default if self._darkness else 0), SENSOR
+        clock = self._clock
+        eye = self._eye
+        programme = self.programme
+        wire = None
+        if clock.quality and clock.error_s() <= _MOST_S:
+            self._timed = now
+            wire = clock.wire()
+        if self._feeder:
+            wire = self._feeder.time_s(now, eye and eye.dark)
+        if self._inputs:
+            self._inputs.tell(now, wire)
+        level, ramp_s, reason, until = programme.look(wire)
+        if eye and programme.night is not self._night:
+            # A new table takes it for dark.
+            self._night = programme.night
+            eye.look(now, self._night, False)
+            level, ramp_s, reason, until = programme.look(wire)
+        if self._law:
+            level, until = self._law.cut(now, wire, level, until)
+        if level is None and eye and eye.dark is not None:
+            level, reason = (lamp.default if eye.dark else 0), SENSOR
         wait = lamp.step(now, level, ramp_s, reason)
+        level = lamp.level
+        if self._switch:
+            level, ms = self._switch.step(now, level, lamp.local)
+            wait = min(wait, ms)
         luminaire = self._luminaire
-        luminaire.step(now, lamp.level, self._power_mw)
+        luminaire.step(now, level, self._power_mw)
         if luminaire.output != self._set:
-            self._out.set(luminaire.output)
-            self._set = luminaire.output
-        if until is not None:
+            try:
+                self._out.set(luminaire.output)
+                self._set = luminaire.output
+                self._fails = 0
+            except DriverError:
+                self._fails += 1
+                if self._fails < _FAILS:
+                    wait = min(wait, _AGAIN_MS)
+        if until is not None and wire is not None:
             # At the very second, which `wire` has cut off.
-            ms = (until - wire) * 1000 - self._clock.wire_ms() % 1000
+            ms = (until - wire) * 1000 - clock.wire_ms() % 1000
             wait = min(wait, max(ms, 1))
         self._measure(now)
         values = self._report.values
-        values[_LEVEL] = (luminaire.output + 5) // 10
+        values[_LEVEL] = (luminaire.output + 5) // 10 if self._fails < _FAILS else None
         values[_TARGET] = lamp.target
         values[_REASON] = lamp.reason
         values[_ASKED] = lamp.asked if lamp.asked != lamp.target else None
@@ -157,73 +195,77 @@ class Kind:
         values[_SWITCHES] = luminaire.switches
         return wait
 
-    def _look_out(self):
-        """Tell the plan what the photocell says; returns whether it is dark, None without one that works."""
-        if not self._eye:
-            return None
-        night = self.programme.night
-        lux = None
-        try:
-            lux = self._eye.read_lux()
-        except DriverError:
-            pass
-        if night:
-            night.light(None if lux is None else lux * 100)
-        return None if lux is None else lux < _DARK_LUX
-
     def _measure(self, now):
         if now - self._measured < _MEASURE_MS:
             return
         self._measured = now
-        self._darkness = self._look_out()
+        if hasattr(self._out, "status"):
+            # A gear that lost its supply for a moment is at its own level since.
+            self._set = None
         values = self._report.values
         meter = self._meter
         mw = mv = None
         if meter:
             try:
                 meter.read()
-                mw = meter.power_mw
-                mv = meter.voltage_mv
+                mw = _fit(meter.power_mw, _NOISE_MW, _MOST_MW)
+                mv = _fit(meter.voltage_mv, 0, _MOST_MV)
             except DriverError:
                 pass
-            values[_ENERGY] = self._luminaire.energy_wh
+            values[_ENERGY] = self._luminaire.energy_wh & 0x3FFFFFFF
         self._power_mw = mw
-        values[_POWER] = None if mw is None else (max(mw, 0) + 50) // 100
+        values[_POWER] = None if mw is None else (mw + 50) // 100
         values[_SUPPLY] = mv
-        if self._watch:
-            self._judge(now, mw, mv)
+        mask = self._judge(now, mw, mv) if self._watch else 0
+        if self._eye:
+            self._eye.look(now, self.programme.night, True)
+            mask |= self._eye.mask << _CELL
+        if self._law:
+            mask |= self._law.mask
+        if self.programme.hash:
+            if now - self._timed >= _NO_CLOCK_MS:
+                mask |= _CLOCK_LOST
+        elif self._given:
+            mask |= _INVALID
+        values[_ALARMS] = mask or None
 
     def _judge(self, now, mw, mv):
         lamp = self._lamp
         gear = None
-        if hasattr(self._out, "status"):
+        if self._fails:
+            gear = -1
+        elif hasattr(self._out, "status"):
             try:
                 gear = self._out.status()
-            except DriverError:
+            except BusError:
                 gear = -1
-        still = lamp.level == lamp.target and not lamp.local
+            except DriverError:
+                pass
+        still = lamp.level == lamp.target and not (lamp.local or lamp.shows or self._fails)
         day = lamp.reason == PROGRAM and not lamp.asked
         watch = self._watch
-        watch.step(now, self._luminaire.light, still, mw, True, gear, mv, day)
-        self._report.values[_ALARMS] = watch.mask or None
+        closed = self._switch.on if self._switch else True
+        watch.step(now, self._luminaire.light, still, mw, closed, gear, mv, day)
+        return watch.mask
 
     def _due(self, next_ms, now):
-        """When to report: at the interval, soon after a change, at once with an alarm."""
-        values = self._report.values
+        """When to report: at the interval, soon after a change, at once with an alarm that began or ended."""
         lamp = self._lamp
-        state = (values[_TARGET], values[_REASON], values[_ALARMS])
+        values = self._report.values
+        # Level, target, reason; of identify that it is there, not each half of a second.
+        state = lamp.shows or values[_LEVEL:_POWER]
         if self._told is None:
             self._told = state
-        if state != self._told and lamp.level == lamp.target:
-            alarm = state[2] != self._told[2]
+        elif state != self._told and (lamp.shows or lamp.level == lamp.target):
             self._told = state
-            return now if alarm else min(next_ms, now + self._spread_ms)
+            next_ms = min(next_ms, now + self._spread_ms)
+        if values[_ALARMS] != self._alarms:
+            next_ms = now
         return next_ms
 
     async def run(self, alive):
-        next_ms = self._clock.now_ms() + self._phase_ms
-        regular = next_ms
-        told = None
+        self.fit()
+        next_ms = regular = self._clock.now_ms() + self._phase_ms
         while True:
             alive()
             now = self._clock.now_ms()
@@ -234,12 +276,16 @@ class Kind:
                     regular += self._interval_ms
                 next_ms = regular
                 alarms = self._report.values[_ALARMS]
-                self._report.send(alarms is not None and alarms != told)
-                told = alarms
-            if now - self._saved >= _SAVE_MS:
+                self._report.send(alarms is not None and alarms != self._alarms)
+                self._alarms = alarms
+            if now - self._saved >= (_SAVE_MS if self._feeder else _SAVES * _SAVE_MS):
                 self._save(now)
+            wait = max(1, min(wait, next_ms - now))
+            if self._inputs:
+                await self._inputs.rest(self._changed, wait)
+                continue
             try:
-                await asyncio.wait_for_ms(self._changed.wait(), max(1, min(wait, next_ms - now)))
+                await asyncio.wait_for_ms(self._changed.wait(), wait)
                 self._changed.clear()
             except asyncio.TimeoutError:
                 pass

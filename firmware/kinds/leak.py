@@ -7,14 +7,14 @@ meter's box, 100 more where it opens (0: none), 16 to 29 the numbers of `leak.RU
 
 Loss bound: with the power go at most the pulses since the last record, under 100 and what one look brings (a
 minute: 67 litres of a meter of 4 m3/h), under 10 and that while the supply is low; and those of the time without.
+A counter that counts by itself (pcf8593) loses none while it has its own supply, whatever the board does.
 """
 
 import asyncio
-import struct
 
 from firmware.drivers.errors import DriverError
-from firmware.furniture.leak import RULES, Leak, check
-from firmware.protocols.cbor import WireError
+from firmware.furniture.leak import Leak
+from firmware.kinds.leak_meter import SIZE, SPARE, another_life, keep, settings, taken_up
 from firmware.protocols.compat import const
 
 _SUPPLY = const(2)
@@ -26,6 +26,7 @@ _STATE = const(7)
 _PRESSURE = const(8)
 
 _LOW = const(1 << 8)
+_FAILURE = const(1 << 12)
 _INVALID = const(1 << 13)
 # What is signed at once: not what may tell that nobody is at home, nor what the next visit mends.
 _HURRY = const(0x1EE2)
@@ -40,11 +41,6 @@ _LOOK_MS = const(60000)
 _SPREAD_MS = const(600000)
 
 
-# The fixed length of a slow cell does not hold all: first go the older hours, which were sent before, then the
-# supply, the pressure, and the flow, which two readings' index tells as well.
-SPARE = b"\x06\x02\x08\x05"
-
-
 class Kind:
     OPS = ()
     LISTEN = False
@@ -53,28 +49,12 @@ class Kind:
         e = cfg.extra
         self.alarms = 0  # for hello
         self._mask = 0
-        rules = tuple([e.get(16 + i, RULES[i]) for i in range(len(RULES))])
-        try:
-            check(rules)
-        except WireError as err:
-            rules = RULES
-            self._refuse(err.args[1])
-        self._litres = e.get(2, 1)
-        if not 1 <= self._litres <= 1000:
-            self._litres = 1
-            self._refuse("litres")
+        rules, self._litres = settings(e, self._refuse)
         self._zone_s = e.get(3, 60) * 60
         self._low_mv = e.get(4, 3300)
-        self._copies = board.copies("index", 160)
-        self._set = self._start = e.get(1, 0)
-        kept = None
-        blob = self._copies.read()
-        if blob and len(blob) >= 8:
-            found = struct.unpack(">II", blob[:8])
-            # Another index at installation: the meter was changed, or read anew.
-            if found[0] == self._set:
-                self._start = found[1]
-                kept = blob[8:]
+        self._copies = board.copies("index", SIZE)
+        self._set = e.get(1, 0)
+        self._at, kept, reading, self._life = taken_up(self._copies, self._set)
         self._supply = self._open(board, "supply", "supply")
         self._pulses = self._open(board, "pulses", "contact_pulses")
         parts = [self._open(board, role) for role in ("rope", "pressure", "contacts")]
@@ -83,8 +63,16 @@ class Kind:
             from firmware.kinds.leak_extras import Extras
 
             self._more = Extras(parts, e, self._refuse)
-        self._leak = Leak(self._start, rules, kept)
-        self._saved = 0
+        self._leak = Leak(self._at, rules, kept)
+        self._n = self._new = 0
+        self._sure = False
+        self._lost = 0
+        self._counts_on = hasattr(self._pulses, "go_on")
+        if self._counts_on:
+            # What it counted while the board did not look belongs to no hour.
+            self._pulses.go_on(reading, self._life)
+            self._count()
+            self._leak.index_l = self._at
         self._closed_ms = clock.now_ms()
         self._mv = None
         self._told = 0
@@ -110,27 +98,56 @@ class Kind:
         return "op_refused"
 
     def _count(self):
-        return self._pulses.update() if self._pulses else 0
-
-    def _index(self):
+        """Bring the index up to date; False where nobody says how many pulses there were."""
+        if not self._pulses:
+            return False
+        try:
+            n = self._pulses.update()
+        except DriverError as e:
+            if "lost" in e.args:
+                self._renew()
+            return False
+        new = n - self._n & 0x3FFFFFFF
+        self._n = n
+        self._new += new
         # The field table ends at 2^30 - 1, and so does no meter's register.
-        return self._start + self._count() * self._litres & 0x3FFFFFFF
+        self._at = self._at + new * self._litres & 0x3FFFFFFF
+        return True
 
-    def _save(self):
-        self._saved = self._count()
-        self._copies.write(struct.pack(">II", self._set, self._index()) + bytes(self._leak.s))
+    def _renew(self):
+        if not self._lost:
+            # The first life of all is no loss.
+            self._lost = 2 if self._life else 1
+            self._life = another_life()
+            self._save(0)
+        self._n = 0
+        try:
+            self._pulses.begin(self._life)
+        except DriverError:
+            pass  # the next look tries again
+
+    def _save(self, reading=None):
+        self._new = 0
+        if reading is None:
+            reading = self._pulses.reading() if self._counts_on else 0
+        keep(self._copies, self._set, self._at, self._leak.s, reading, self._life)
 
     def _close_hour(self):
-        now = self._clock.now_ms()
-        ms = now - self._closed_ms
-        self._closed_ms = now
-        wire = self._clock.wire()
-        of_day = -1
-        if wire is not None:
-            # Of the middle of what is closed.
-            of_day = (wire - ms // 2000 + self._zone_s) // 3600 % 24
-        if self._pulses:
-            self._leak.hour(self._index(), ms, of_day)
+        self._sure = self._count()
+        mask = self._mask & ~_FAILURE
+        if self._lost > 1 or (self._pulses and not self._sure):
+            mask |= _FAILURE
+        self._mask = mask
+        if self._sure:
+            now = self._clock.now_ms()
+            ms = now - self._closed_ms
+            self._closed_ms = now
+            wire = self._clock.wire()
+            of_day = -1
+            if wire is not None:
+                # Of the middle of what is closed.
+                of_day = (wire - ms // 2000 + self._zone_s) // 3600 % 24
+            self._leak.hour(self._at, ms, of_day)
         self._save()
 
     def _look(self):
@@ -147,8 +164,8 @@ class Kind:
         self._mask = mask
         if self._more:
             self._more.look()
-        new = self._count() - self._saved & 0x3FFFFFFF
-        if new >= (_LOW_PULSES if mask & _LOW else _SAVE_PULSES):
+        self._count()
+        if self._new >= (_LOW_PULSES if mask & _LOW else _SAVE_PULSES):
             self._save()
 
     def _tell(self, slot):
@@ -156,7 +173,9 @@ class Kind:
         values = self._report.values
         leak = self._leak
         more = self._more
-        told = slot and self._pulses
+        told = slot and self._sure
+        if slot:
+            self._lost = 0
         values[_INDEX] = leak.index_l if told else None
         values[_FLOW] = leak.flow_dlh if told else None
         values[_HOURLY] = (leak.hourly if told else None) or None

@@ -32,6 +32,7 @@ class Programme:
         self._part = b""
         self._total = 0
         self.night = None
+        self.law = None  # refuses a plan, with WireError
         self._generation = clock.generation
         self._again_ms = 0
         # Kept with the hash of what the configuration brought when it was taken up.
@@ -47,7 +48,11 @@ class Programme:
         try:
             check(plan)
         finally:
+            # It holds its modules.
+            del check
             drop()
+        if self.law:
+            self.law(plan)
 
     def stored(self):
         """The plan in force, or b"" without one."""
@@ -79,9 +84,8 @@ class Programme:
         gc.collect()
         try:
             self._check(given)
-            self._copies.write(digest(given) + given)
-            self._base = self.hash = digest(given)
-            self.night = None
+            # One copy is enough for it: it comes again with each start.
+            self._keep(digest(given) + given)
         except WireError as e:
             print("plan:", e.args[0])
         except MemoryError:
@@ -90,13 +94,41 @@ class Programme:
             return
         self._given = b""
 
+    def _keep(self, blob, before=None):
+        """Make `blob` what holds; false where it could not be kept and `before` holds again. One copy that was
+        written is the newest, and without more would hold from the next table on."""
+        copies = self._copies
+        gc.collect()
+        try:
+            good = copies.write(blob)
+        except MemoryError:
+            good = False
+        held = blob
+        if not good:
+            print("plan: storage")
+            if before is not None:
+                copies.write(before)
+            held = copies.read() or b""
+        if held != before:
+            self._base = held[:_HASH]
+            self.hash = digest(held[_HASH:]) if len(held) > _HASH else None
+            self.night = None
+        return held == blob
+
     def _make(self, wire_s):
         now = self._clock.now_ms()
         if now < self._again_ms:
             return
         gc.collect()
         try:
-            table = build(self.stored(), wire_s)
+            plan = self.stored()
+            if digest(plan) != self.hash:
+                # A copy has gone since, and the other has an older one.
+                self.hash = digest(plan) if plan else None
+            if not plan:
+                self.night = None
+                return
+            table = build(plan, wire_s)
         except MemoryError:
             self._again_ms = now + _AGAIN_MS
             print("plan: no_memory")
@@ -127,16 +159,18 @@ class Programme:
         plan = self._part
         self._part = b""
         self._total = 0
+        gc.collect()
         try:
             self._check(plan)
         except WireError as e:
             return e.args[0]
         except MemoryError:
             return "no_memory"
-        base = self._base or bytes(_HASH)
-        if not self._copies.write(base + plan):
+        # It comes after what the configuration brought, also where there was no memory to take that up.
+        given = self._given
+        base = digest(given) if given else self._base or bytes(_HASH)
+        if not self._keep(base + plan, self._copies.read() or b""):
             return "storage"
-        self.hash = digest(plan)
-        self.night = None
+        self._given = b""
         self._again_ms = 0
         return self.hash

@@ -2,15 +2,21 @@
 
 from machine import UART, Pin
 
-from firmware.drivers.a02yyuw import A02YYUW
 from firmware.pins import OUT
 
 
 def part(board):
+    from firmware.drivers.a02yyuw import A02YYUW
+
+    return on_uart(board, "a02yyuw", A02YYUW)
+
+
+def on_uart(board, who, driver, baudrate=9600):
+    """`driver` of a range sensor that talks by itself."""
     bus, tx, rx = board.pins.UART
     use = board.use
-    use.unit("a02yyuw", "uart", bus)
-    # The sensor's own input stays open: processed values.
-    uart = UART(bus, baudrate=9600, tx=use.take("a02yyuw", tx, OUT), rx=use.take("a02yyuw", rx))
+    use.unit(who, "uart", bus)
+    # The sensor's own input stays open; without `tx` the port would take a pin of its own choice.
+    uart = UART(bus, baudrate=baudrate, tx=use.take(who, tx, OUT), rx=use.take(who, rx))
     pin, on = board.pins.VEXT
-    return A02YYUW(uart, Pin(use.take("a02yyuw", pin, OUT), Pin.OUT, value=not on), on)
+    return driver(uart, Pin(use.take(who, pin, OUT), Pin.OUT, value=not on), on)

@@ -10,9 +10,14 @@ from firmware.pins import OUT
 
 
 def part(board):
+    return on_echo(board, "hcsr04", HCSR04)
+
+
+def on_echo(board, who, driver):
+    """`driver` of a range sensor that answers a trigger with a pulse."""
     take = board.use.take
     trigger, echo = board.pins.ECHO
-    trigger = Pin(take("hcsr04", trigger, OUT), Pin.OUT, value=0)
-    echo = Pin(take("hcsr04", echo), Pin.IN)
+    trigger = Pin(take(who, trigger, OUT), Pin.OUT, value=0)
+    echo = Pin(take(who, echo), Pin.IN)
     pin, on = board.pins.VEXT
-    return HCSR04(trigger, echo, time_pulse_us, Pin(take("hcsr04", pin, OUT), Pin.OUT, value=not on), on)
+    return driver(trigger, echo, time_pulse_us, Pin(take(who, pin, OUT), Pin.OUT, value=not on), on)

@@ -1,18 +1,8 @@
-"""JSN-SR04T on trigger and echo and the switched rail of the sensors; plays the role `range`.
-
-Fed with 5 V its echo comes through a divider (board page).
-"""
-
-from machine import Pin, time_pulse_us
+"""JSN-SR04T in the place of an HC-SR04 (hcsr04.py); plays the role `range`."""
 
 from firmware.drivers.hcsr04 import JSNSR04T
-from firmware.pins import OUT
+from firmware.parts.hcsr04 import on_echo
 
 
 def part(board):
-    take = board.use.take
-    trigger, echo = board.pins.ECHO
-    trigger = Pin(take("jsnsr04t", trigger, OUT), Pin.OUT, value=0)
-    echo = Pin(take("jsnsr04t", echo), Pin.IN)
-    pin, on = board.pins.VEXT
-    return JSNSR04T(trigger, echo, time_pulse_us, Pin(take("jsnsr04t", pin, OUT), Pin.OUT, value=not on), on)
+    return on_echo(board, "jsnsr04t", JSNSR04T)

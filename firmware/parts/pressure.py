@@ -8,5 +8,4 @@ from firmware.pins import ANALOG
 
 def part(board):
     (pin,) = board.pins.ANALOG
-    adc = ADC(Pin(board.use.take("pressure", pin, ANALOG)), atten=ADC.ATTN_11DB)
-    return Pressure(adc, 400000, 2000000, 1000000)
+    return Pressure(ADC(Pin(board.use.take("pressure", pin, ANALOG)), atten=ADC.ATTN_11DB))

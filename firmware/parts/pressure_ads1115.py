@@ -5,4 +5,4 @@ from firmware.drivers.pressure import Pressure
 
 
 def part(board):
-    return Pressure(Channel(ADS1115(board.part("bus", "i2c")), 0), 400000, 2000000, 1000000)
+    return Pressure(Channel(ADS1115(board.part("bus", "i2c")), 0))

@@ -1,4 +1,5 @@
-"""Relay or contactor whose closed contact carries the load; plays the roles `light-switch` and `contactor`."""
+"""Relay or contactor whose closed contact carries the load; plays the roles `light`, `light-switch` and
+`contactor`."""
 
 from machine import Pin
 

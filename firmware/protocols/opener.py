@@ -41,7 +41,7 @@ class Opener:
         if kind == 18:
             verify = self._verify
             if verify is None:
-                from firmware.protocols.ed25519 import verify
+                from firmware.protocols.ed25519_verify import verify
             if not verify(r["public_key"], cose.to_be_signed(aad, body), tag):
                 raise WireError("bad_signature")
             return body

@@ -29,6 +29,9 @@ _EACH_MS = const(5000)
 _STALE_MS = const(60000)
 _TTL_S = const(3600)
 _DAY_S = const(86400)
+# GPS seconds of the wire's 0 and of its 2^30, in 2060: beyond them nothing of a node counts.
+_EPOCH_GPS = const(1451260818)
+_LAST_GPS = const(_EPOCH_GPS + 0x3FFFFFFF)
 _SEQ_MAX = const(0xFFFF0000)
 
 # Highest value of each argument; level in %, times in s. The lowest is 0.
@@ -43,7 +46,7 @@ _ARGS = {
     SHED: (100, _DAY_S, 3600),
     HATCH: (1, 3600),
     COMPACT: (600,),
-    TIME: (0xFFFFFFFF, 999),
+    TIME: (_LAST_GPS, 999),
 }
 _SILENT = (TIME, WANT, CK_ACK)
 
@@ -171,11 +174,22 @@ class Commands:
             return self._uplink.want(cseq, args[0], args[1])
         if op == CK_ACK:
             return self._uplink.ck_ack(args[0])
-        return self._execute(op, args) or "done"
+        try:
+            return self._execute(op, args) or "done"
+        except WireError:
+            raise
+        except MemoryError:
+            return "no_memory"
+        except Exception as e:
+            # Its number is used up: who sent it must hear of it, and the radio's task goes on.
+            print("command:", op, repr(e))
+            return "failed"
 
     def _time(self, args, ref):
         clock = self._clock
         counters = self._counters
+        if args[0] < _EPOCH_GPS:
+            raise WireError("op_args")
         # Without `ref` nothing tells how long the answer took.
         clock.echo(args[0], args[1], self._uplink.age_ms(ref))
         if clock.generation != counters.generation:

@@ -17,6 +17,10 @@ _QUEUE = const(64)
 # A downlink is handed to the radio this much before its instant, and is refused when later than this.
 _LEAD_MS = const(40)
 _LATE_MS = const(50)
+# Who always listens does so again this long after its uplink, and waits: when 200 boards of a feeder ask for the
+# time there is no airtime for all of them at once, and a time is of use for two minutes (TRUST 4).
+_TURN_MS = const(200)
+_WAIT_MS = const(60000)
 _ROUND_MS = const(600000)
 _FIRST_WAIT_MS = const(1000)
 _LONGEST_WAIT_MS = const(60000)
@@ -37,7 +41,7 @@ class Gateway:
         self.refused = 0
         self._down = 0
         self._queue = []
-        self._plan = []  # (monotonic ms, frame), earliest first
+        self._plan = []  # (monotonic ms, latest, frame), earliest first
         self._ready = asyncio.Event()
 
     async def run(self, alive):
@@ -132,15 +136,33 @@ class Gateway:
             return
         self._down = self._down + 1 & 0xFFFF
         frame = link.pack_down(port, tag, address, self._down, body, k_link)
-        at_ms = end_ms + RX_DELAY_MS if window else self.modem.clock.now_ms() + _LEAD_MS
-        self._plan.append((at_ms, frame))
-        self._plan.sort(key=lambda planned: planned[0])
-        self.modem.wake.set()
-
-    async def _transmit(self, at_ms, frame):
         now = self.modem.clock.now_ms()
-        if now > at_ms + _LATE_MS or now < self.modem.free_ms:
-            # Too late for the window, or no airtime left: the sender asks again with its next uplink.
+        if window:
+            at_ms = end_ms + RX_DELAY_MS
+            last_ms = at_ms + _LATE_MS
+        else:
+            at_ms = max(now + _LEAD_MS, end_ms + _TURN_MS)
+            last_ms = now + _WAIT_MS
+        if len(self._plan) >= _QUEUE:
             self.refused += 1
             return
-        await self.modem.send(frame, at_ms)
+        self._put(at_ms, last_ms, frame)
+        self.modem.wake.set()
+
+    def _put(self, at_ms, *rest):
+        # Behind what has the same instant.
+        at = len(self._plan)
+        while at and self._plan[at - 1][0] > at_ms:
+            at -= 1
+        self._plan.insert(at, (at_ms,) + rest)
+
+    async def _transmit(self, at_ms, last_ms, frame):
+        modem = self.modem
+        now = modem.clock.now_ms()
+        if now < modem.free_ms and modem.free_ms + _LEAD_MS < last_ms:
+            self._put(modem.free_ms + _LEAD_MS, last_ms, frame)
+        elif now > last_ms or now < modem.free_ms:
+            # Too late for the window, or no airtime left: the sender asks again with its next uplink.
+            self.refused += 1
+        else:
+            await modem.send(frame, at_ms)

@@ -9,9 +9,10 @@ import gc
 import time
 
 from firmware.protocols.airtime import time_on_air_us
+from firmware.protocols.compat import const
 
 # The answer to an uplink starts one second after its end, as LoRaWAN's RX1 does.
-RX_DELAY_MS = 1000
+RX_DELAY_MS = const(1000)
 
 
 class Modem:

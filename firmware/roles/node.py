@@ -48,6 +48,7 @@ class Node:
             modem.radio.sleep()
         while True:
             alive()
+            self.uplink.keep_time()
             now = modem.clock.now_ms()
             wait = modem.free_ms - now
             frame = self.uplink.next_frame() if wait <= 0 else None

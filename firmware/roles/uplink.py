@@ -8,7 +8,7 @@ from firmware.protocols import chain, reasons
 from firmware.protocols.airtime import max_payload, time_on_air_us
 from firmware.protocols.cbor import WireError, encode
 from firmware.protocols.codec import blank, encode_into
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 from firmware.protocols.keyrecord import pinned
 from firmware.protocols.schema import message
 
@@ -69,6 +69,10 @@ class Uplink:
         self._sf = sf
         self._room = room or max_payload(sf)
 
+    def keep_time(self):
+        """Call now and then."""
+        self._counters.keep_time()
+
     def ready(self):
         """False in the state `recover`: `next_frame` then has something whenever a request is due."""
         return self._counters.ready
@@ -120,15 +124,15 @@ class Uplink:
         `purpose` 0 or 3; `alarm` makes a checkpoint due at once, as far as airtime allows. May take the time
         of a signature and its garbage.
         WireError: busy before `hello`; too_long for the carrier; storage or key_exhausted, after which
-        nothing can be sent; or the sealer's.
+        nothing can be sent; no_memory where 255 frames wait for a signature; or the sealer's.
         """
         if not self._greeted:
             raise WireError("busy")
         if len(payload) > self.payload_room():
             raise WireError("too_long")
-        if self._n >= _N_MAX:
-            # There was no memory for the signature that was due.
-            self._checkpoint()
+        # There was no memory for the signature that was due.
+        if self._n >= _N_MAX and not self._signed():
+            raise WireError("no_memory")
         seq = self._counters.take()
         frame = self._sealer.seal(purpose, seq, payload)
         port = _PORT[purpose]
@@ -144,7 +148,7 @@ class Uplink:
         self._push(seq)
         self._earn(len(frame))
         if self._due(alarm):
-            self._checkpoint()
+            self._signed()
         return seq
 
     def _push(self, seq):
@@ -181,10 +185,24 @@ class Uplink:
             return True
         return self._clock.now_ms() - self._sealed_at >= (_SLOW_MS if slow else _FAST_MS)
 
+    def _signed(self):
+        """Whether there was memory for a checkpoint; if not, it is due again when its airtime is saved anew."""
+        try:
+            self._checkpoint()
+            return True
+        except MemoryError:
+            print("checkpoint: no_memory")
+            self._saved_us = 0
+            return False
+
     def _checkpoint(self):
         seq = self._counters.take()
         head = self._h[:16]
-        frame = self._sealer.seal(1, seq, encode((self._n, head)))
+        try:
+            frame = self._sealer.seal(1, seq, encode((self._n, head)))
+        finally:
+            # 6 KB that are needed a few times a day.
+            forget("protocols.ed25519")
         self._ring.checkpoint(seq, head, self._room, frame)
         self._saved_us = max(0, self._saved_us - self._price_us())
         self._h = head
@@ -278,6 +296,11 @@ class Uplink:
         """Transmit a stored frame once more, as it is, after what waits."""
         if seq not in self._again and seq not in self._queue and len(self._again) < _QUEUE:
             self._again.append(seq)
+
+    def hush(self, seq):
+        """Not once more, after all."""
+        if seq in self._again:
+            self._again.remove(seq)
 
     def ck_ack(self, k):
         """The store has the segment of checkpoint `k`. Returns the name of the outcome."""

@@ -1,23 +1,25 @@
 """Bin on a battery: one measurement, and whether it is worth a transmission. The rules are those of kinds/bin.py.
 
-Works on two lists that ride in RTC memory. FIT: board, range, supply (names of parts), shape, rules, mark, low mV,
-longest silence ms, interval ms, base s. STATE: bytes of the Watch, alarms told, alarms pending, fill told or -1,
-class told or -1, distances since the last reading (newest first), calendar ms of that reading or -1.
+Works on two lists that ride in RTC memory. FIT from 4: range, supply (names of parts), shape, rules, mark, low mV,
+longest silence ms, base s. STATE: bytes of the Watch, alarms told, alarms pending, fill told or -1,
+class told or -1, distances since the last reading (furniture/echo.py), calendar ms of that reading or -1.
 """
 
 import time
 
 from firmware.drivers.errors import DriverError, NotReady
-from firmware.furniture.bin import Watch, fill_class
-from firmware.furniture.echo import burst
 from firmware.protocols.compat import const
+from firmware.wake.look import low_supply
+from firmware.wake.rtc import FIT, STATE
 
-_SHAPE = const(3)
-_RULES = const(4)
-_LOW_MV = const(6)
-_QUIET = const(7)
-_INTERVAL = const(8)
-_BASE_S = const(9)
+_INTERVAL = const(3)
+_RANGE = const(4)
+_SUPPLY = const(5)
+_SHAPE = const(6)
+_RULES = const(7)
+_LOW_MV = const(9)
+_QUIET = const(10)
+_BASE_S = const(11)
 
 _WATCH = const(0)
 _TOLD = const(1)
@@ -28,11 +30,8 @@ _SAMPLES = const(5)
 _SENT = const(6)
 
 _EMPTIED = const(2)
-_LOW = const(1 << 8)
 _MOMENT = const(0x30)
-_LOW_MARGIN_MV = const(100)
 _NEWS = const(5)  # points
-_KEPT = const(24)
 
 # Each costs up to 0.3 s of a sensor that talks by itself, and the whole wake is to stay below 2 s.
 _ECHOES = const(3)
@@ -62,7 +61,9 @@ def _echoes(part, nap, left):
     found = []
     try:
         first = min(left, _FIRST_MS)
-        nap(first)
+        # No nap of 0: light sleep without an end.
+        if first > 0:
+            nap(first)
         found.append(_echo(part, left - first + _ECHO_MS))
         while len(found) < _ECHOES and found != [None]:
             time.sleep_ms(_CYCLE_MS)
@@ -74,22 +75,25 @@ def _echoes(part, nap, left):
     return found
 
 
-def look(fit, state, parts, nap, now_ms, left):
-    """Measure at calendar `now_ms`: (alarm, {key: value} of the reading to send), or None for nothing to say, and
-    `state` then holds the distance for the next one.
+def look(record, part, nap, now_ms):
+    """Measure at calendar `now_ms`: (alarm, {key: value} of the reading to send), or None for nothing to say.
+    part(name) opens a part or gives None; nap(ms) waits without interrupts."""
+    fit = record[FIT]
+    ranger = part(fit[_RANGE])
+    begun = time.ticks_ms()
+    ms = 0
+    if ranger:
+        try:
+            ms = ranger.start()
+        except DriverError:
+            ranger = None
+    state = record[STATE]
+    mv, mask = low_supply(part(fit[_SUPPLY]), state[_MASK], fit[_LOW_MV])
+    # While the sensor starts up.
+    from firmware.furniture.bin import Watch, fill_class
+    from firmware.furniture.echo import burst, older
 
-    parts: range (started, ready in `left` ms) and supply, or None each; nap(ms) waits without interrupts.
-    """
-    ranger, supply = parts
-    mask = state[_MASK] & ~_LOW
-    mv = None
-    try:
-        if supply:
-            mv = supply.read_mv()
-            if mv < fit[_LOW_MV] + (_LOW_MARGIN_MV if state[_MASK] & _LOW else 0):
-                mask |= _LOW
-    except DriverError:
-        mask |= state[_MASK] & _LOW
+    left = max(0, ms - time.ticks_diff(time.ticks_ms(), begun))
     mm, quality, _ = burst(_echoes(ranger, nap, left) if ranger else [])
     found = {2: mv, 5: mm, 6: quality}
     bits = 0
@@ -110,10 +114,13 @@ def look(fit, state, parts, nap, now_ms, left):
     due |= now != state[_TOLD] or now_ms + fit[_INTERVAL] // 2 >= state[_SENT] + fit[_QUIET]
     # It lasts for one step only, and must not go with a reading that could not be stored.
     state[_MASK] = mask | now & _EMPTIED
+    state[_SAMPLES] = samples = older(state[_SAMPLES], mm)
     if not due:
-        # For the next reading.
-        state[_SAMPLES] = [] if mm is None else [mm] + state[_SAMPLES][: _KEPT - 1]
         return None
     found[3] = now
-    found[10] = state[_SAMPLES] or None
+    found[10] = samples[1:] or None
     return now & ~state[_TOLD] != 0, found
+
+
+def keep(boards, record):
+    """What a reading leaves in flash is enough."""

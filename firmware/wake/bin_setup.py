@@ -3,49 +3,38 @@
 Settings: those of kinds/bin.py for container, rules, silence and supply. Range and supply are its only parts.
 """
 
-from firmware.drivers.errors import DriverError
 from firmware.kinds.bin_container import container
 from firmware.protocols.compat import const
 from firmware.wake import rtc
+from firmware.wake.setup import Setup
 
-_INVALID = const(1 << 13)
-_USUAL = ("range", "a02yyuw", "supply", "supply")
+# In the state of a `Watch`: fire and temperature_high.
+_STATE = const(11)
+_HEAT = const(1032)
 
 
-class _Setup:
-    def __init__(self, copies):
-        self._copies = copies
-        self.mask = 0
+class _Box:
+    """What `container` fills in."""
 
-    def refuse(self, *why):
-        print("config:", *why)
-        self.mask = _INVALID
+    _copies = None
 
 
 def setup(board, cfg, boards):
-    """The record of a board that has not slept yet. What cannot be is named on the console and in each reading."""
-    found = _Setup(board.copies("watch"))
-    e = cfg.extra
-    container(found, e, found.refuse)
-    watch, known, mark, base_s = [getattr(found, n) for n in ("_watch", "_known", "_mark", "_base_s")]
-    names = cfg.parts
-    for i in range(0, len(names), 2):
-        if names[i] not in _USUAL and names[i + 1] != "none":
-            found.refuse(names[i], "power")
-    fit = [cfg.board]
-    for i in (0, 2):
-        name = names[names.index(_USUAL[i]) + 1] if _USUAL[i] in names else _USUAL[i + 1]
-        fit.append(name)
-        # Each wake opens them anew; here is told what cannot be.
-        try:
-            board.part("", name)
-        except (DriverError, ImportError) as err:
-            found.refuse(name, *err.args)
+    """The record of a board that has not slept yet."""
     interval_ms = cfg.interval_s * 1000
+    found = Setup(board, cfg, "bin_look", interval_ms)
+    e = cfg.extra
+    box = _Box()
+    box._copies = board.copies("watch")
+    container(box, e, found.refuse)
+    watch, known, mark, base_s = [getattr(box, n) for n in ("_watch", "_known", "_mark", "_base_s")]
+    found.parts(("range", "a02yyuw", "supply", "supply"))
+    # Nobody but a thermometer ends a fire that was told before it was set to sleep.
+    watch.s[_STATE] &= ~_HEAT
     now = boards.calendar_ms()
-    fit += [list(watch.shape), list(watch.r) if known else None, mark]
     # The calendar may go on from before a reset: base is what it adds to.
-    fit += [e.get(15, 3300), e.get(14, 14400) * 1000, interval_ms, base_s - now // 1000]
+    fit = found.fit + [list(watch.shape), list(watch.r) if known else None, mark]
+    fit += [e.get(15, 3300), e.get(14, 14400) * 1000, base_s - now // 1000]
     # Measured at the first wake, and then at this device's own place in the interval.
     when = [now, now - interval_ms + cfg.phase_ms(interval_ms), 0]
     return rtc.record(when, fit, [bytes(watch.s), 0, found.mask, -1, -1, [], -1], None)

@@ -24,6 +24,8 @@ _ASK_MS = const(3600000)
 _ASKED_MS = const(400000)
 # A clock that may be wrong by more is no better than what a network says: the age that TIME may have (TRUST 4).
 _UNSURE_MS = const(120000)
+# For the record, as long as the heap is in one piece; a usual one has 500 bytes.
+_room = bytearray(768)
 
 
 class Counters(_Counters):
@@ -81,7 +83,7 @@ class Uplink(_Uplink):
 
 
 class Node(_Node):
-    """Sends what there is, and puts the board to sleep: `fall(ms)` never returns. `kind`: has `done`."""
+    """Sends what there is, and puts the board to sleep: `fall(ms)` never returns. `kind`: wake/kind.py."""
 
     def bind(self, kind, fall, kept):
         self._kind = kind
@@ -183,6 +185,7 @@ def _sleeper(boards, board, counters_, clock, modem, up, kind):
             print("sleeps to recover")
             board.sleep(_ASK_MS)
         when = kind.when
+        kind.align(now)
         free = max(0, modem.free_ms - clock.now_ms())
         when[0] = now
         when[2] = 0
@@ -191,8 +194,13 @@ def _sleeper(boards, board, counters_, clock, modem, up, kind):
             when[2] = now + free * 100 // (100 - rtc.DRIFT_PERCENT) + 500 if well else when[1]
         state = [counters_.numbers(), clock_state(clock), up.queues(), free]
         gc.collect()
+        record = rtc.record(when, kind.fit, kind.state, state)
         try:
-            boards.memory(rtc.pack(rtc.record(when, kind.fit, kind.state, state)))
+            try:
+                boards.memory(rtc.pack(record, _room))
+            except WireError:
+                # A long queue.
+                boards.memory(rtc.pack(record))
         except (MemoryError, WireError) as e:
             # Sooner a wake that is an ordinary start than a board that stays awake.
             print("not kept:", repr(e))

@@ -6,31 +6,44 @@ It is a cache. Whoever cannot read it starts as after a power cut, from the reco
 import struct
 from binascii import crc32
 
-from firmware.protocols.cbor import WireError, decode, encode
+from firmware.protocols.cbor import WireError, decode, encode, put_head, put_raw
 from firmware.protocols.compat import const
 
-_LAYOUT = const(1)  # of the list; a bundle with another one starts anew
+_LAYOUT = const(2)  # of the list; a bundle with another one starts anew
 _SIZE = const(2048)
 
 # The list: layout, WHEN, FIT, STATE, NODE, NEWS.
 WHEN = const(1)  # [NODE's age, next measurement, next transmission or 0], ms of the calendar
-FIT = const(2)  # settings of the furniture and what measures: firmware/wake/bin_look.py
+FIT = const(2)  # board, module that measures, owner, interval ms, the kind's: wake/<kind>_look.py
 STATE = const(3)  # of the furniture: the same
 NODE = const(4)  # numbers, queues, clock: firmware/wake/node.py
 NEWS = const(5)  # what the measurement of this wake has to say, or None
+
+# Where the next measurement is so near that sleeping until it would cost more than it saves.
+SOON_MS = const(1000)
 
 # The calendar runs on an RC oscillator in deep sleep. ESP-IDF calibrates it at each start; what a day and night in
 # a street make of it since is not measured: 5 %.
 DRIFT_PERCENT = const(5)
 
 
-def pack(items):
-    """The bytes to keep; WireError too_long beyond what the memory holds."""
-    # Part by part: in a heap full of the application no piece may be long enough for all of it and some room.
-    body = b"\x86" + b"".join([encode(item) for item in items])
-    if len(body) > _SIZE - 4:
-        raise WireError("too_long")
-    return struct.pack(">I", crc32(body)) + body
+def pack(items, room=None):
+    """What to keep, as a view of `room` or of a new buffer; WireError too_long beyond it.
+
+    In small pieces: in a heap full of the application none may be long enough for all of it.
+    """
+    buf = room or bytearray(_SIZE)
+    buf[4] = 0x86
+    pos = 5
+    for item in items:
+        parts = item if isinstance(item, list) else (item,)
+        if parts is item:
+            pos = put_head(buf, pos, 4, len(item))
+        for part in parts:
+            pos = put_raw(buf, pos, encode(part))
+    view = memoryview(buf)[:pos]
+    struct.pack_into(">I", buf, 0, crc32(view[4:]))
+    return view
 
 
 def unpack(raw):

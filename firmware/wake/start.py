@@ -1,26 +1,15 @@
 """First code of a board that wakes from deep sleep: measures, and sleeps again where there is nothing to say.
 
-Everything it needs is in the record of RTC memory: no settings are read, no file is opened.
+Everything it needs is in the record of RTC memory: no settings are read. What measures is wake/<kind>_look.py.
 """
 
 import gc
-import time
 
 from firmware import board as boards
 from firmware.drivers.errors import DriverError
 from firmware.wake import rtc
-from firmware.wake.rtc import FIT, NEWS, STATE, WHEN
-
-# Where the next measurement is so near that sleeping until it would cost more than it saves.
-_SOON_MS = 1000
-
-
-def _part(board, name):
-    """A part that the start has found before, or None."""
-    try:
-        return board.part("", name)
-    except (DriverError, ImportError):
-        return None
+from firmware.wake.look import forget_drivers
+from firmware.wake.rtc import FIT, NEWS, SOON_MS, WHEN
 
 
 def wake():
@@ -30,31 +19,32 @@ def wake():
     if record is None or rtc.slept_ms(record[WHEN], now) is None:
         return None
     when = record[WHEN]
-    fit = record[FIT]
-    board = boards.Board(fit[0], None, "", "")
-    if now + _SOON_MS >= when[1]:
-        ranger = _part(board, fit[1])
-        ready = 0
-        if ranger:
-            try:
-                ready = time.ticks_add(time.ticks_ms(), ranger.start())
-            except DriverError:
-                ranger = None
-        # While the sensor starts up.
-        from firmware.wake.bin_look import look
+    name, looks, _, interval = record[FIT][:4]
+    board = boards.Board(name, None, "", "")
 
-        supply = _part(board, fit[2])
-        left = max(0, time.ticks_diff(ready, time.ticks_ms())) if ranger else 0
-        record[NEWS] = look(fit, record[STATE], (ranger, supply), boards.nap, now, left)
-        while when[1] <= now + _SOON_MS:
-            when[1] += fit[8]
-    if record[NEWS] or (when[2] and now + _SOON_MS >= when[2]):
+    def part(name):
+        # One that the start has found before, or None.
+        try:
+            return board.part("", name)
+        except (DriverError, ImportError):
+            return None
+
+    look = None
+    if now + SOON_MS >= when[1]:
+        look = __import__("firmware.wake." + looks, None, None, ("look",))
+        record[NEWS] = look.look(record, part, boards.nap, now)
+        while when[1] <= now + SOON_MS:
+            when[1] += interval
+    if record[NEWS] or (when[2] and now + SOON_MS >= when[2]):
         # Once: a start that fails from here on is an ordinary one.
         boards.memory(b"")
         # The application must not be loaded between what the measurement has left behind.
-        board = ranger = supply = None
+        board = look = None
+        forget_drivers()
         gc.collect()
         return record
+    if look:
+        look.keep(boards, record)
     next_ms = min(when[1], when[2] or when[1])
     # WHEN[0] stays: it is NODE's age.
     boards.memory(rtc.pack(record))

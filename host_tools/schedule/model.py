@@ -1,7 +1,8 @@
 """A lighting plan as a file says it (format lanterne-plan/1, names of TALQ 2.7.1), checked and in plain shapes.
 
-Wrong input is one InputError of one line that begins with a name: plan_format (no plan, or a key is missing,
-unknown or of a wrong type), plan_zone, plan_position, plan_program, plan_calendar.
+Wrong input is one InputError of one line that begins with a name: plan_format (no plan, or a key of it is missing,
+unknown or of a wrong type), plan_zone, plan_position, plan_program, plan_calendar, plan_limit (more of something
+than a lamp keeps; the size of the packed form is not known here).
 """
 
 from __future__ import annotations
@@ -20,6 +21,17 @@ from host_tools.schedule.zone import Zone
 
 FORMAT = "lanterne-plan/1"
 OPERATIONS = ("Set", "Max", "Min", "Add", "Sub", "Mul")
+#: How many a lamp keeps (tests/vectors/schedule/README.md, "The file"); `days` is TALQ's own limit.
+LIMITS = {
+    "controlPrograms": 8,
+    "rules": 24,
+    "fixedTimeControls": 12,
+    "activePeriods": 4,
+    "astroClockTimeControls": 4,
+    "dynamicControls": 4,
+    "dates": 8,
+    "days": 7,
+}
 Span = tuple[int, int]
 
 
@@ -160,65 +172,74 @@ def _keys(what: str, found: Any, must: str, may: str, name: str = "plan_format")
 
 
 def _number(name: str, what: str, found: Any, low: float, high: float, whole: bool = True) -> Any:
-    kinds: Any = int if whole else (int, float)
-    if isinstance(found, bool) or not isinstance(found, kinds) or not low <= found <= high:
+    good = not isinstance(found, bool) and isinstance(found, int | float) and low <= found <= high
+    # JSON knows one kind of number: 40.0 is an integer there.
+    if not good or (whole and found != int(found)):
         raise _refuse(
             name, f"{what} is not {'an integer' if whole else 'a number'} of {low} to {high}: {_show(found)}"
         )
-    return found
+    return int(found) if whole else found
 
 
 def _list(what: str, found: Any, name: str = "plan_format") -> list[Any]:
+    """`found` as a list no longer than LIMITS says; the last word of `what` is its key."""
     if not isinstance(found, list):
         raise _refuse(name, f"{what} is not a list")
+    most = LIMITS.get(what.rpartition(" ")[2], len(found))
+    if len(found) > most:
+        raise _refuse("plan_limit", f"{what}: {len(found)}, a lamp keeps {most}")
     return found
 
 
 def _plan(found: Any) -> Plan:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise _refuse("plan_format", f"the format is not {FORMAT}")
-    _keys(
-        "the plan",
-        found,
-        "format timezone latitude longitude dayOffset defaultLightState controlPrograms calendar",
-        "sunEvent",
-    )
+    for key in ("name", "comment"):
+        if not isinstance(found.get(key, ""), str):
+            raise _refuse("plan_format", f"{key} is not a text: {_show(found[key])}")
+    offset = found.get("dayOffset", 12)
+    if isinstance(offset, bool) or not isinstance(offset, int | float) or offset not in (0, 12):
+        raise _refuse("plan_format", f"dayOffset is neither 0 nor 12: {_show(offset)}")
     try:
-        zone = Zone(found["timezone"])
+        zone = Zone(found.get("timezone", ""))
     except (ValueError, TypeError) as error:
-        raise _refuse("plan_zone", f"{_show(found['timezone'])}: {error}") from None
-    latitude = _number("plan_position", "latitude", found["latitude"], -90, 90, whole=False)
-    longitude = _number("plan_position", "longitude", found["longitude"], -180, 180, whole=False)
-    if type(found["dayOffset"]) is not int or found["dayOffset"] not in (0, 12):
-        raise _refuse("plan_format", f"dayOffset is neither 0 nor 12: {_show(found['dayOffset'])}")
-    default = _number("plan_format", "defaultLightState", found["defaultLightState"], 0, 100)
+        raise _refuse("plan_zone", f"{_show(found.get('timezone', ''))}: {error}") from None
+    latitude = _number("plan_position", "latitude", found.get("latitude"), -89.9, 89.9, whole=False)
+    longitude = _number("plan_position", "longitude", found.get("longitude"), -180, 180, whole=False)
     event = found.get("sunEvent", "official")
     if event not in ("official", "civil"):
         raise _refuse("plan_format", f"sunEvent is neither official nor civil: {_show(event)}")
+    default = _number("plan_format", "defaultLightState", found.get("defaultLightState"), 0, 100)
     programs: dict[str, Program] = {}
-    for item in _list("controlPrograms", found["controlPrograms"]):
-        program = _program(item, found["dayOffset"])
+    for item in _list("controlPrograms", found.get("controlPrograms", [])):
+        program = _program(item, int(offset))
         if program.id in programs:
             raise _refuse("plan_program", f"program {_show(program.id)} is there twice")
         programs[program.id] = program
-    calendar = _keys(
-        "the calendar", found["calendar"], "", "id ownerCMS rules defaultProgram", "plan_calendar"
-    )
-    rules = tuple(
-        _rule(f"rule {n}", item, programs)
-        for n, item in enumerate(_list("rules", calendar.get("rules", []), "plan_calendar"), 1)
-    )
+    rules, usual = _calendar(found.get("calendar", {}), programs)
+    known = "format name comment timezone latitude longitude dayOffset sunEvent defaultLightState"
+    _keys("the plan", found, "", known + " controlPrograms calendar")
+    place = (float(latitude), float(longitude))
+    return Plan(zone, *place, int(offset), default, ZENITH[event], programs, rules, usual)
+
+
+def _calendar(found: Any, programs: dict[str, Program]) -> tuple[tuple[Rule, ...], str | None]:
+    """(rules, default program)"""
+    calendar = _keys("the calendar", found, "", "id ownerCMS rules defaultProgram", "plan_calendar")
+    items = _list("rules", calendar.get("rules", []), "plan_calendar")
+    rules = tuple(_rule(f"rule {n}", item, programs) for n, item in enumerate(items, 1))
     usual = calendar.get("defaultProgram")
     if usual is not None and (not isinstance(usual, str) or usual not in programs):
         raise _refuse("plan_calendar", f"defaultProgram {_show(usual)} is not among the programs")
-    place = (float(latitude), float(longitude))
-    return Plan(zone, *place, found["dayOffset"], default, ZENITH[event], programs, rules, usual)
+    return rules, usual
 
 
 def _time(what: str, found: Any) -> int:
     """Seconds of the local day. OAS format time; without offset, for it is local time."""
     parts = (
-        re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", found) if isinstance(found, str) else None
+        re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", found, re.ASCII)
+        if isinstance(found, str)
+        else None
     )
     if parts is None:
         raise _refuse("plan_program", f"{what} is no time HH:MM:SS: {_show(found)}")
@@ -238,7 +259,8 @@ def _command(what: str, found: Any) -> Command:
         raise _refuse("plan_program", f"{what}: state is neither a level nor a LevelState")
     level = _number("plan_program", f"{what}: level", level, 0, 100)
     ramps = {
-        key: _number("plan_program", f"{what}: {key}", found[key], 0, 86400, whole=False)
+        # A lamp keeps whole seconds in two bytes.
+        key: _number("plan_program", f"{what}: {key}", found[key], 0, 65535)
         for key in ("rampToLevelTime", "rampFromLevelTime")
         if key in found
     }
@@ -273,12 +295,13 @@ def _period(what: str, found: Any) -> Period:
         k: _number("plan_program", f"{what}: {k}", found[k], 0, 720) for k in found if k.startswith("pc")
     }
     lux = {
-        k: _number("plan_program", f"{what}: {k}", found[k], 0, 200_000, whole=False)
+        # Steps of 0.01 lux, as a lamp keeps them.
+        k: round(_number("plan_program", f"{what}: {k}", found[k], 0, 200_000, whole=False) * 100) / 100
         for k in found
         if k.endswith("Level")
     }
-    if lux and lux["onLevel"] > lux["offLevel"]:
-        raise _refuse("plan_program", f"{what}: onLevel is above offLevel")
+    if lux and not 0 < lux["onLevel"] <= lux["offLevel"]:
+        raise _refuse("plan_program", f"{what}: onLevel is below 0.01 or above offLevel")
     return Period(
         name,
         sunset=shifts.get("sunsetOffset", 0),
@@ -316,7 +339,7 @@ def _dynamic(what: str, found: Any) -> Dynamic:
     if "period" in found:
         span = _keys(f"{what}: period", found["period"], "startTime endTime", "", "plan_program")
         period = (_time(f"{what}: startTime", span["startTime"]), _time(f"{what}: endTime", span["endTime"]))
-    hold = _number("plan_program", f"{what}: holdTime", effect.get("holdTime", 0), 0, 86400, whole=False)
+    hold = _number("plan_program", f"{what}: holdTime", effect.get("holdTime", 0), 0, 65535)
     operation = _operation(f"{what}: operation", effect["operation"])
     return Dynamic(period, operation, _command(what, effect["command"]), hold)
 
@@ -325,8 +348,8 @@ def _program(found: Any, day_offset: int) -> Program:
     must, may = "id activePeriods fixedTimeControls", "type ownerCMS astroClockTimeControls dynamicControls"
     _keys("a program", found, must, may, "plan_program")
     name = found["id"]
-    if not isinstance(name, str) or not name:
-        raise _refuse("plan_program", f"a program's id is not a name: {_show(name)}")
+    if not isinstance(name, str):
+        raise _refuse("plan_program", f"a program's id is not a text: {_show(name)}")
     if found.get("type", "ControlProgramOne") != "ControlProgramOne":
         raise _refuse("plan_program", f"program {_show(name)}: not supported: {_show(found['type'])}")
 
@@ -343,6 +366,10 @@ def _program(found: Any, day_offset: int) -> Program:
             "plan_program", f"program {_show(name)}: fixedTimeControls do not increase from {within}"
         )
     periods, astro = each("activePeriods", _period), each("astroClockTimeControls", _astro)
+    if len({(p.on, p.off) for p in periods if "Sensor" in p.name}) > 1:
+        raise _refuse(
+            "plan_program", f"program {_show(name)}: onLevel and offLevel differ between its periods"
+        )
     return Program(name, periods, fixed, astro, each("dynamicControls", _dynamic))
 
 
@@ -352,8 +379,8 @@ def _fixed(what: str, found: Any) -> tuple[int, Command]:
 
 
 def _bound(what: str, found: Any) -> Bound:
-    parts = re.fullmatch(r"(\d{4}-|--)(\d\d)-(\d\d)", found) if isinstance(found, str) else None
-    if parts is not None:
+    parts = re.fullmatch(r"(20\d\d-|--)(\d\d)-(\d\d)", found, re.ASCII) if isinstance(found, str) else None
+    if parts is not None and parts[1] != "2000-":
         year = None if parts[1] == "--" else int(parts[1][:4])
         try:
             # 2024: 29 February is a day of every year's calendar.
@@ -362,12 +389,12 @@ def _bound(what: str, found: Any) -> Bound:
             pass
         else:
             return year, int(parts[2]), int(parts[3])
-    raise _refuse("plan_calendar", f"{what} is no date YYYY-MM-DD or --MM-DD: {_show(found)}")
+    raise _refuse("plan_calendar", f"{what} is no date 20YY-MM-DD (from 2001) or --MM-DD: {_show(found)}")
 
 
 def _part(what: str, found: Any) -> tuple[int | None, int]:
     """(month or None, day) of --mm-dd or ---dd."""
-    parts = re.fullmatch(r"---(\d\d)", found) if isinstance(found, str) else None
+    parts = re.fullmatch(r"---(\d\d)", found, re.ASCII) if isinstance(found, str) else None
     if parts is not None and 1 <= int(parts[1]) <= 31:
         return None, int(parts[1])
     if isinstance(found, str) and found.startswith("--") and found[2:3] != "-":
@@ -396,12 +423,20 @@ def _rule(what: str, found: Any, programs: dict[str, Program]) -> Rule:
         nth = _list(f"{what}: occurrences", condition.get("occurrences", []), "plan_calendar")
         if any(not isinstance(n, str) or n not in ("1", "2", "3", "4", "5", "L") for n in nth):
             raise _refuse("plan_calendar", f'{what}: occurrences are "1" to "5" and "L": {_show(nth)}')
+        if not days:
+            raise _refuse("plan_calendar", f"{what}: ccDay without days")
+        if len(set(nth)) < len(nth) or len(nth) > 5:
+            raise _refuse(
+                "plan_calendar", f"{what}: occurrences stand once each, five at the most: {_show(nth)}"
+            )
         return Rule(program, start, end, "days", frozenset(days), frozenset(nth))
     if kind == "ccDate":
         _keys(f"{what}: ccDate", condition, "type dates", "", "plan_calendar")
         dates = [
             _dates(f"{what}: dates", d) for d in _list(f"{what}: dates", condition["dates"], "plan_calendar")
         ]
+        if not dates:
+            raise _refuse("plan_calendar", f"{what}: ccDate without dates")
         return Rule(program, start, end, "dates", dates=tuple(dates))
     raise _refuse("plan_calendar", f"{what}: condition is neither ccDay nor ccDate: {_show(kind)}")
 

@@ -1,6 +1,7 @@
 """Local time from a POSIX TZ string (POSIX.1-2017, 8.3), e.g. "CET-1CEST,M3.5.0,M10.5.0/3".
 
 Hours of change may be negative or above 24 (RFC 8536, 3.3.1). The offset's sign is POSIX's: west is positive.
+Changes by day of the year (`Jn`, `n`) are refused: no zone uses them today, and no lamp takes them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 _NAME = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)"
-_TIME = r"[+-]?\d{1,3}(?::\d{2}(?::\d{2})?)?"
+_TIME = r"[+-]?[0-9]{1,3}(?::[0-9]{1,2}(?::[0-9]{1,2})?)?"
 _WHOLE = re.compile(rf"{_NAME}({_TIME})(?:{_NAME}({_TIME})?(?:,([^,]+),([^,]+))?)?")
-_RULE = re.compile(rf"(?:M(\d{{1,2}})\.(\d)\.(\d)|J(\d{{1,3}})|(\d{{1,3}}))(?:/({_TIME}))?")
+_RULE = re.compile(rf"M([1-9]|1[0-2])\.([1-5])\.([0-6])(?:/({_TIME}))?")
 
 
 class Zone:
@@ -84,21 +85,9 @@ def _rule(text: str) -> Callable[[int], int]:
     if found is None:
         raise ValueError(f"no day of change: {text}")
     *days, time = found.groups()
-    month, week, weekday, julian, zero = (None if d is None else int(d) for d in days)
+    month, week, weekday = map(int, days)
     seconds = _seconds(time, 167) if time else 7200
-    if month is not None and week is not None and weekday is not None:
-        if not (1 <= month <= 12 and 1 <= week <= 5 and weekday <= 6):
-            raise ValueError(f"no day of change: {text}")
-        return lambda year: _stamp(_nth(year, month, week, weekday)) + seconds
-    if julian is not None:
-        if not 1 <= julian <= 365:
-            raise ValueError(f"no day of change: {text}")
-        # J60 is 1 March in every year: counted in one without 29 February.
-        usual = date(2001, 1, 1) + timedelta(julian - 1)
-        return lambda year: _stamp(usual.replace(year=year)) + seconds
-    if zero is None or zero > 365:
-        raise ValueError(f"no day of change: {text}")
-    return lambda year: _stamp(date(year, 1, 1)) + zero * 86400 + seconds
+    return lambda year: _stamp(_nth(year, month, week, weekday)) + seconds
 
 
 def _nth(year: int, month: int, week: int, weekday: int) -> date:

@@ -20,15 +20,29 @@ from typing import Any
 
 from . import costs, hwboard
 from .board import Board
-from .chips.base import Chip
+from .chips.base import Chip, I2cChip, UartChip
+from .chips.dali_gear import DaliGear
 from .console import PtyConsole
 from .lines import State
 from .service import Violation
 from .world import Entry, World
 
+#: After a board that is stuck.
+HINT = """\
+A loop that only looks at a variable lets no virtual time pass, so that no interrupt can come in it; on the chip it
+would burn power. Put `machine.idle()` or `time.sleep_ms(1)` into it."""
+
 
 def make_chip(model: str, options: dict[str, Any]) -> Chip:
-    """The model in `hw/virtual/chips/<model>.py`, made with `options`."""
+    """The model in `hw/virtual/chips/<model>.py`, made with `options`.
+
+    dali_bus: `gears` is their number, with the short addresses from 0 on (1), or a list of short addresses (null:
+    none yet).
+    """
+    if model == "dali_bus":
+        gears = options.get("gears", 1)
+        shorts = range(gears) if isinstance(gears, int) else gears
+        options = options | {"gears": [DaliGear(short) for short in shorts]}
     module = importlib.import_module(f"hw.virtual.chips.{model}")
     classes = [
         c
@@ -76,14 +90,20 @@ def _add(world: World, args: argparse.Namespace, root: Path) -> Board:
     for key, value in _pairs(args.set, "set"):
         part, _, name = key.partition(".")
         options.setdefault(part, {})[name] = _value(value)
-    chips, wiring = {}, {}
+    chips: dict[str, Chip] = {}
+    wiring: dict[str, dict[str, int]] = {}
     for part, model in _pairs(args.chip, "chip"):
-        chips[part] = make_chip(model, options.get(part, {}))
-        wiring[part] = dict(hw.wiring.get(part, {})) if hw else {}
+        chip = chips[part] = make_chip(model, options.get(part, {}))
+        wiring[part] = {}
+        if hw:
+            bus = (
+                {"i2c": 0} if isinstance(chip, I2cChip) else {"uart": 1} if isinstance(chip, UartChip) else {}
+            )
+            wiring[part] |= hw.wiring.get(part) or hw.wiring.get(model) or bus
     for key, value in _pairs(args.wire, "wire"):
         part, _, leg = key.partition(".")
         wiring.setdefault(part, {})[leg] = int(value)
-    return world.add_board(
+    board = world.add_board(
         "board",
         mpy_dir=root,
         heap=args.heap,
@@ -95,6 +115,13 @@ def _add(world: World, args: argparse.Namespace, root: Path) -> Board:
         network=args.sockets,
         on_exit="end",
     )
+    if hw:
+        # The pins count, whatever number the program gives its bus.
+        for number, pins in hw.i2c_pins.items():
+            board.i2c_pins.setdefault(number, pins)
+        for number, pins in hw.uart_pins.items():
+            board.uart_pins.setdefault(number, pins)
+    return board
 
 
 def run(args: argparse.Namespace) -> int:
@@ -124,6 +151,8 @@ def run(args: argparse.Namespace) -> int:
             return 1
         for text in world.failures:
             print(text, file=sys.stderr)
+        if any(" stuck: " in text for text in world.failures):
+            print(HINT, file=sys.stderr)
         peak = f"heap peak {board.heap_peak / 1024:.0f} KB, " if board.heap_peak else ""
         print(
             f"{board.state.value} at {world.time_s:g} s: {peak}{board.mah:.3f} mAh (model)", file=sys.stderr

@@ -26,9 +26,12 @@ CAUSES = {PWRON: "power-on", HARD: "reset", WDT: "watchdog", DEEPSLEEP: "deep sl
 MCU_CURRENT_UA = {"active": 30_000, "light": 800, "deep": 10, "off": 0}
 
 
+#: What says how far a board has come.
+_MOVES = frozenset(("state", "bound", "until", "message_us"))
+
 #: Modules that are part of the chip's image.
 STAND_INS = frozenset(
-    "gc os vfs micropython sys time machine esp32 network select socket asyncio ssl".split()
+    "gc os vfs micropython sys time machine esp32 network select socket asyncio ssl onewire ds18x20".split()
 )
 
 
@@ -65,8 +68,8 @@ class Board(Lines):
         options: Options,
         **lines: Any,
     ) -> None:
-        super().__init__(world, name, **lines)
         self.index = index
+        super().__init__(world, name, **lines)
         self.command = command
         self.fw_path = fw_path
         self.flash = flash
@@ -103,6 +106,15 @@ class Board(Lines):
     @property
     def me(self) -> Board:
         return self
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name in _MOVES:
+            self.moves()
+
+    def moves(self) -> None:
+        """What the scheduler ranks this board by may have changed."""
+        self.world.moved[self.index] = self
 
     @property
     def waits(self) -> bool:

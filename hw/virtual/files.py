@@ -35,13 +35,15 @@ def copy(source, target):
             g.write(piece)
 
 image = Image(sys.argv[1])
+# Without the files' times: they are of this machine's clock, and LittleFS lays out its blocks by what it holds, so
+# the same seed would not give the same bytes.
 try:
-    vfs.mount(image, "/image")
+    vfs.mount(vfs.VfsLfs2(image, mtime=False), "/image")
 except OSError:
     if sys.argv[2] != "write":
         raise
     vfs.VfsLfs2.mkfs(image)
-    vfs.mount(image, "/image")
+    vfs.mount(vfs.VfsLfs2(image, mtime=False), "/image")
 for pair in range(3, len(sys.argv), 2):
     inside, outside = "/image/" + sys.argv[pair], sys.argv[pair + 1]
     if sys.argv[2] != "write":

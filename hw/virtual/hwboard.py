@@ -41,9 +41,12 @@ LEGS: dict[str, dict[str, str]] = {
     "contact1": {"contact": "CONTACT1"},
     "contact2": {"contact": "CONTACT2"},
     "contact3": {"contact": "CONTACT3"},
+    "contact4": {"contact": "CONTACT4"},
+    "contact5": {"contact": "CONTACT5"},
+    "ds18b20": {"wire": "ONEWIRE"},
 }
 ON_UART = ("range", "a02yyuw", "maxbotix", "tfluna", "bl0942", "cse7766", "modbus_meter")
-ON_I2C = ("vl53l1x", "lis3dh", "ina219", "ads1115", "atecc608")
+ON_I2C = ("vl53l1x", "lis3dh", "ina219", "ads1115", "atecc608", "pcf8593")
 #: Legs that a board may lack: its divider is always connected.
 OPTIONAL = ("switch",)
 
@@ -59,6 +62,16 @@ class HwBoard(NamedTuple):
     wiring: dict[str, dict[str, int]]
     table: tuple[Partition, ...]
     about: dict[str, Any]
+
+    @property
+    def i2c_pins(self) -> dict[int, tuple[int, int]]:
+        """Number that the wiring uses -> (SCL, SDA)."""
+        return {0: (self.pins["I2C_SCL"], self.pins["I2C_SDA"])}
+
+    @property
+    def uart_pins(self) -> dict[int, tuple[int, int]]:
+        """Number that the wiring uses -> the MCU's (TX, RX)."""
+        return {1: (self.pins["UART1_TX"], self.pins["UART1_RX"])}
 
     @property
     def float_levels(self) -> dict[int, int]:

@@ -37,11 +37,11 @@ FOREVER = 1 << 60
 # Operations that are answered.
 WAIT, BOOT, SPI, I2C, ADC, UART_READ, NVS, FLASH = (ord(c) for c in "ABsjaunf")
 PARTS, RTC_READ, URANDOM, PRINTED, CON_WRITE, CON_READ = (ord(c) for c in "lgRCKh")
-IMPORT, DEEPSLEEP, LIGHTSLEEP, EXIT, RESET, NETWORK, COST = (ord(c) for c in "IZzXQLE")
+IMPORT, DEEPSLEEP, LIGHTSLEEP, EXIT, RESET, NETWORK, COST, ONEWIRE = (ord(c) for c in "IZzXQLE1")
 # Operations that are not.
-PROMISE, PIN_OUT, PIN_MODE, IRQ, SPI_WRITE, PWM, DAC = (ord(c) for c in "Pomiwpd")
+PIN_OUT, PIN_MODE, IRQ, SPI_WRITE, PWM, DAC = (ord(c) for c in "omiwpd")
 UART_TX, UART_CONF, RTC_SET, RTC_WRITE, WAKE, KBD, MEMORY, WDT = (ord(c) for c in "tcrGekMW")
-ONE_WAY = frozenset(ord(c) for c in "PomiwpdtcrGekMW")
+ONE_WAY = frozenset(ord(c) for c in "omiwpdtcrGekMW")
 
 #: The integers a board gets at boot, in this order (`_vb.cfg`).
 CONFIG = (

@@ -58,11 +58,13 @@ class BoardPort:
         shared = self.chip.shared and not local
         queue = self.board.shared_queue if shared else self.board.local_queue
         heapq.heappush(queue, (handle.t_us, next(self.board.counter), handle))
+        self.board.me.moves()
         return handle
 
     def cancel(self, handle: Handle | None) -> None:
         if handle is not None:
             handle.alive = False
+            self.board.me.moves()
 
     def set_pin(self, pin: str | int, level: int) -> None:
         number = self.legs.get(pin) if isinstance(pin, str) else pin
@@ -70,7 +72,10 @@ class BoardPort:
             self.board.drive(number, level)
 
     def uart_send(self, uart_id: int, data: bytes) -> None:
-        self.board.uart_receive(uart_id, data)
+        # The wiring says where a part is, whatever it was made with.
+        wired = getattr(self.chip, "uart", uart_id) if isinstance(self.chip, UartChip) else uart_id
+        for number in self.board.uarts_of(wired):
+            self.board.uart_receive(number, data)
 
     def emit(self, event: str, **fields: Any) -> None:
         self.board.emitted(self.chip, event, fields)
@@ -84,10 +89,11 @@ class BoardPort:
 
 
 class Uart:
-    """One UART of the MCU."""
+    """One UART of the MCU. pins: its TX and RX, None where the program did not say."""
 
     def __init__(self) -> None:
         self.baud = 115200
+        self.pins: tuple[int | None, int | None] = (None, None)
         self.rx = bytearray()
         self.size = 256
         self.lost = 0
@@ -119,6 +125,7 @@ class Lines:
         self.levels_in: dict[int, int] = {}  # driven from outside
         self.pulls: dict[int, int] = {}  # 1 down, 2 up
         self.levels_out: dict[int, int] = {}  # driven by the MCU
+        self.open_drain: set[int] = set()  # of those: 1 lets go, and something pulls up
         self.holds: set[int] = set()
         self.triggers: dict[int, int] = {}
         self.irqs = bytearray()
@@ -155,6 +162,11 @@ class Lines:
     def _wire(self, wiring: Mapping[str, Mapping[str, int]]) -> None:
         self.spi: list[tuple[int, int, SpiChip]] = []  # (bus, cs pin, chip)
         self.i2c: list[tuple[int, I2cChip]] = []
+        #: By the wiring's numbers: (SCL, SDA) and the MCU's (TX, RX). They count where the program names pins too.
+        self.i2c_pins: dict[int, tuple[int, int]] = {}
+        self.uart_pins: dict[int, tuple[int, int]] = {}
+        #: Wiring's numbers of buses on which something holds a line low: ETIMEDOUT.
+        self.stuck_i2c: set[int] = set()
         self.uart_chips: dict[int, list[UartChip]] = {}
         self.out_legs: dict[int, list[tuple[Chip, str]]] = {}
         self.adc_legs: dict[int, tuple[PinChip, str]] = {}
@@ -177,10 +189,17 @@ class Lines:
                 if i2c is None:
                     raise ValueError(f"board {self.name}: {part} is on no i2c bus")
                 self.i2c.append((i2c, chip))
+                if "scl" in legs and "sda" in legs:
+                    self._bus_pins(self.i2c_pins, i2c, legs.pop("scl"), legs["sda"])
+                if not chip.sees_sda:
+                    legs.pop("sda", None)
             if isinstance(chip, UartChip):
                 if uart is None:
                     raise ValueError(f"board {self.name}: {part} is on no uart")
                 self.uart_chips.setdefault(uart, []).append(chip)
+                chip.uart = uart
+                if "uart_tx" in legs and "uart_rx" in legs:
+                    self._bus_pins(self.uart_pins, uart, legs.pop("uart_tx"), legs.pop("uart_rx"))
             for leg, number in legs.items():
                 if not MCU_PINS[self.mcu][0] >> number & 1:
                     raise ValueError(f"board {self.name}: {part}.{leg} is wired to pin {number}: no such pin")
@@ -192,6 +211,10 @@ class Lines:
                     self.float_levels.setdefault(number, 1)
             chip.name = part
             self.ports[part] = BoardPort(self, chip, legs)
+
+    def _bus_pins(self, known: dict[int, tuple[int, int]], number: int, a: int, b: int) -> None:
+        if known.setdefault(number, (a, b)) != (a, b):
+            raise ValueError(f"board {self.name}: bus {number} on pins {known[number]} and {(a, b)}")
 
     def attach(self) -> None:
         """Solder the chips: called once by the world when the board gets power for the first time."""
@@ -217,6 +240,7 @@ class Lines:
         for pin in list(self.pwm):
             del self.pwm[pin]
             self._tell_pwm(pin, 0, 0)
+        self.open_drain &= self.holds
         self.triggers.clear()
         self.pulls.clear()
         self.irqs.clear()
@@ -233,11 +257,16 @@ class Lines:
         for pin, level in self.levels_in.items():
             if level:
                 mask |= 1 << pin
+        for pin in self.open_drain:
+            if self.levels_out.get(pin) and self.levels_in.get(pin, 1):
+                mask |= 1 << pin
+            else:
+                mask &= ~(1 << pin)
         return mask
 
     def level(self, pin: int) -> int:
         """The level on a pin now, whoever drives it."""
-        if pin in self.levels_out:
+        if pin in self.levels_out and pin not in self.open_drain:
             return self.levels_out[pin]
         return self.pins() >> pin & 1
 
@@ -246,7 +275,7 @@ class Lines:
         level = 1 if level else 0
         old = self.pins() >> pin & 1
         self.levels_in[pin] = level
-        if level == old:
+        if level == old or (level and self.pins() >> pin & 1 == old):
             return
         if self.triggers.get(pin, 0) & (1 if level else 2):
             if len(self.irqs) < IRQ_QUEUE:
@@ -281,6 +310,7 @@ class Lines:
             handle = Handle(t, lambda each=each: self.output(pin, each))  # type: ignore[misc]
             heapq.heappush(self.local_queue, (t, next(self.counter), handle))
             handles.append(handle)
+        self.me.moves()
 
     def release(self, pin: int) -> None:
         """The MCU lets go of one pin."""
@@ -351,6 +381,49 @@ class Lines:
     def cut_on(self, event: str, skip: int = 0) -> None:
         """Cut the power at the (skip + 1)-th coming event that a chip emits under this name."""
         self._cuts[event] = skip
+
+    # buses
+
+    def i2c_bus(self, number: int, scl: int, sda: int) -> int | None:
+        """The wiring's number of the bus that the MCU drives with its I2C `number` (3: in software) on these pins
+        (63: the program did not say), None where there is nothing.
+
+        The pins decide. A bus whose pins the wiring does not name is where the program first looks for it: under
+        its number, or, if it is the only one, under any.
+        """
+        wired = {n for n, _ in self.i2c}
+        if number == 3:
+            number = 128 | scl
+        if scl == 63 or sda == 63:
+            return number if number in wired else None
+        for known, pins in self.i2c_pins.items():
+            if pins == (scl, sda):
+                return known
+        free = wired - set(self.i2c_pins)
+        if number not in free and len(free) != 1:
+            return None
+        found = number if number in free else free.pop()
+        self.i2c_pins[found] = (scl, sda)
+        return found
+
+    def _joined(self, wired: int, number: int, side: int) -> bool:
+        """Whether TX (side 0) or RX (1) of the MCU's UART is what the wiring calls UART `wired`."""
+        pin = self.uart(number).pins[side]
+        if pin is None or wired not in self.uart_pins:
+            return wired == number
+        return self.uart_pins[wired][side] == pin
+
+    def uarts_of(self, wired: int) -> list[int]:
+        """UARTs of the MCU that hear what a part on the wiring's UART `wired` says."""
+        if wired not in self.uart_pins:
+            return [wired]
+        return [n for n in sorted({*self.uarts, wired}) if self._joined(wired, n, 1)]
+
+    def uart_hears(self, number: int) -> list[UartChip]:
+        """The parts that hear the MCU's UART `number`."""
+        return [
+            c for wired, chips in self.uart_chips.items() if self._joined(wired, number, 0) for c in chips
+        ]
 
     # UART and console
 

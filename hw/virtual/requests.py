@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import ipc
-from .chips.base import Chip, SpiChip
+from .chips.base import Chip, I2cChip, SpiChip
+from .chips.onewire import Line, OneWireChip
 from .flash import BLOCK, PAGE
 from .nvs import NvsError
 
@@ -19,8 +20,13 @@ if TYPE_CHECKING:
     from .board import Board
 
 Reply = tuple[bytes, int]
-ENODEV, EIO, ENETUNREACH = 19, 5, 118
+ENODEV, ETIMEDOUT, ENETUNREACH = 19, 116, 118
 _DONE: Reply = (b"", 0)
+#: Data that is not acknowledged: ESP_FAIL of the chip's driver as for an address, and so ENODEV (machine_i2c.c).
+_DATA = -1
+#: Microseconds of a 1-Wire reset with its presence pulse, of a read and of a write slot (MicroPython 1.25,
+#: extmod/modonewire.c).
+_RESET_US, _READ_US, _WRITE_US = 960, 50, 70
 
 
 class Refused(Exception):  # noqa: N818
@@ -68,25 +74,67 @@ def spi(board: Board, m: ipc.Message) -> Reply:
 
 
 def i2c(board: Board, m: ipc.Message) -> Reply:
-    address, count, how = m.x & 0xFF, m.x >> 8 & 0xFFFFFF, m.x >> 32
-    chips = [c for bus, c in board.i2c if bus == m.a and c.address == address]
-    if not chips:
+    """a: number (2 bits; 3 is a bus in software) | SCL << 2 | SDA << 8."""
+    address, count, how, freq = m.x & 0xFF, m.x >> 8 & 0xFFFFFF, m.x >> 32 & 3, m.x >> 34
+    wired = board.i2c_bus(m.a & 3, m.a >> 2 & 63, m.a >> 8)
+    if wired in board.stuck_i2c:
+        raise Refused(ETIMEDOUT)
+    bus = [c for number, c in board.i2c if number == wired]
+    chip = next((c for c in bus if c.address == address), None)
+    out, error = _transaction(chip, m.data, count, how) if chip else (b"", ENODEV)
+    reads = bool(how & 2)
+    low = _low_bits(address << 1 | reads, out, error)
+    if m.data or not reads:
+        low = max(low, _low_bits(address << 1, m.data, error))
+    for each in bus:
+        if each is not chip or error:  # one that answered was awake
+            each.sda_low(low * 1_000_000 / freq)
+    if error == _DATA and m.a & 3 == 3 and not reads and chip and chip.write(b""):
+        return b"\0", 0  # the software counts acknowledgements and makes no error of a missing one
+    if error:
         raise Refused(ENODEV)
-    chip = chips[0]
-    out = b""
-    # how: 1 no STOP at the end, 2 the call reads (a write of nothing before it is none)
-    if (m.data or not how & 2) and not chip.write(m.data):
-        chip.stop()
-        raise Refused(ENODEV if not m.data else EIO)
-    if how & 2:
+    return out, 0
+
+
+def _transaction(chip: I2cChip, data: bytes, count: int, how: int) -> tuple[bytes, int]:
+    """What was read, and the error or 0. how: 1 no STOP at the end, 2 the call reads (a write of nothing before it
+    is none)."""
+    out, error = b"", 0
+    if (data or not how & 2) and not chip.write(data):
+        error = _DATA if data else ENODEV
+    elif how & 2:
         got = chip.read(count)
         if count and not got:
-            chip.stop()
-            raise Refused(ENODEV)  # no answer to the address
-        out = got.ljust(count, b"\xff")[:count]
-    if not how & 1:
+            error = ENODEV  # no answer to the address
+        else:
+            out = got.ljust(count, b"\xff")[:count]
+    if error or not how & 1:
         chip.stop()
-    return out, 0
+    return out, error
+
+
+def _low_bits(head: int, data: bytes, error: int) -> int:
+    """The longest low level on SDA, in bits: each byte is acknowledged low, an error is an address that is not."""
+    sent = bytes([head]) if error else bytes([head]) + data
+    bits = "".join(f"{byte:08b}{1 if error else 0}" for byte in sent)
+    return max(len(run) for run in bits.split("1"))
+
+
+def onewire(board: Board, m: ipc.Message) -> Reply:
+    """x: slots (8 bits) | how << 8 | value << 16; how: 0 a reset, 1 read, 2 write. The slots of one request are
+    all at its instant."""
+    slots, how, value = m.x & 255, m.x >> 8 & 255, m.x >> 16
+    legs = board.out_legs.get(m.a, ())
+    devices = (c for c, leg in legs if leg == "wire" and isinstance(c, OneWireChip))
+    line = Line(*devices, short=board.levels_in.get(m.a) == 0)
+    board.output(m.a, 1)  # between the slots the pull-up has it
+    if how == 0:
+        return bytes([line.reset()]), _RESET_US
+    if how == 1:
+        return bytes([sum(line.read_bit() << i for i in range(slots))]), slots * _READ_US
+    for i in range(slots):
+        line.write_bit(value >> i & 1)
+    return b"\0", slots * _WRITE_US
 
 
 def adc(board: Board, m: ipc.Message) -> Reply:
@@ -112,16 +160,20 @@ def uart_conf(board: Board, m: ipc.Message) -> Reply:
     uart.baud = m.x & 0xFFFFFFFF
     uart.size = m.x >> 44
     parity = m.x >> 36 & 15
-    for chip in board.uart_chips.get(m.a, ()):
+    tx, rx = (None if pin == 255 else pin for pin in m.data or b"\xff\xff")
+    uart.pins = tx, rx
+    for chip in board.uart_hears(m.a):
         chip.configure(uart.baud, m.x >> 32 & 15, None if parity == 2 else parity, m.x >> 40 & 15)
     return _DONE
 
 
 def uart_tx(board: Board, m: ipc.Message) -> Reply:
     uart = board.uart(m.a)
+    if not m.data:
+        return _DONE  # nothing goes over the wire
     begin = max(board.world.now_us, uart.busy_until)
     uart.busy_until = begin + len(m.data) * 10_000_000 // uart.baud
-    for chip in board.uart_chips.get(m.a, ()):
+    for chip in board.uart_hears(m.a):
         data = m.data
         board.ports[chip.name].at(uart.busy_until, lambda c=chip, d=data: c.receive(d))  # type: ignore[misc]
     return _DONE
@@ -260,6 +312,8 @@ def pin_mode(board: Board, m: ipc.Message) -> Reply:
         board.pulls[m.a] = pull
     if hold == 0:
         board.holds.discard(m.a)
+    if mode and m.a not in board.holds:
+        (board.open_drain.add if mode & 4 else board.open_drain.discard)(m.a)
     if mode & 2:
         board.output(m.a, value)
     elif mode and m.a in board.levels_out:
@@ -332,6 +386,7 @@ SERVICES: dict[int, Callable[[Board, ipc.Message], Reply]] = {
     ipc.SPI: spi,
     ipc.SPI_WRITE: spi,
     ipc.I2C: i2c,
+    ipc.ONEWIRE: onewire,
     ipc.ADC: adc,
     ipc.UART_READ: uart_read,
     ipc.UART_CONF: uart_conf,

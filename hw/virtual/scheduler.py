@@ -15,17 +15,25 @@ from collections.abc import Callable
 from . import ipc
 from .board import Board
 from .lines import NEVER, State
+from .ranking import Ranking, Row
 from .requests import shared
-from .service import Server, head
+from .service import LOOK_US, Server, head
 
 Key = tuple[int, int, int, int]
-Lows = tuple[tuple[int, int], tuple[int, int]]
+_FAR: Row = (NEVER, -1)
 
 
 class Scheduler(Server):
     """The part of a World that moves time."""
 
-    _lows: tuple[Lows, Lows] | None = None
+    def __init__(self, hang_s: float) -> None:
+        super().__init__(hang_s)
+        # By the instant before which the board will not act: those that compute, those that wait and can be
+        # reached by others, and the rest. And by the next call of a shared chip.
+        self._computing, self._reachable, self._rest = Ranking(), Ranking(), Ranking()
+        self._calls = Ranking()
+        self._latency_us = 0  # the longest of a board's shared chips
+        self._look: dict[int, Board] = {}  # may have sent something
 
     @property
     def time_s(self) -> float:
@@ -67,23 +75,40 @@ class Scheduler(Server):
         """`run` for so long from where the run stands."""
         self.run(self.time_s + seconds)
 
+    def _settle(self) -> None:
+        """Bring the rankings up to date with the boards that moved."""
+        while self.moved:
+            index, board = self.moved.popitem()
+            self._look[index] = board
+            mine = self._rest
+            if board.state is State.RUNNING:
+                mine = self._computing
+            elif board.waits and _open(board):
+                mine = self._reachable
+                self._latency_us = max(self._latency_us, _latency_us(board))
+            for ranking in (self._computing, self._reachable, self._rest):
+                if ranking is mine:
+                    ranking.put(index, self._bound(board))
+                else:
+                    ranking.drop(index)
+            self._calls.put(index, head(board.shared_queue))
+
     def _step(self) -> bool:
         """Something that can be done now; False when all boards stand at the end of the run."""
         busy = False
-        running = []
-        self._lows = None
-        for board in self._list:
-            if board.state is State.RUNNING:
-                busy |= self._messages(board)
-            else:
-                busy |= self._release(board)
-            if board.state is State.RUNNING:
-                running.append(board)
+        self._settle()
+        look, self._look = self._look, {}
+        for index in sorted(look):
+            if look[index].state is State.RUNNING:
+                busy |= self._messages(look[index])
+        for index in self._candidates():
+            busy |= self._release(self._list[index])
         if busy:
             return True
         key, act = self._first()
+        running = [self._list[index] for _, index in self._computing.rows]
         if act is not None and key[0] <= self._until:
-            if all((b.bound, 1, b.index, 0) > key for b in running):
+            if not running or (running[0].bound, 1, running[0].index, 0) > key:
                 act()
                 self._after()
                 return True
@@ -94,6 +119,14 @@ class Scheduler(Server):
         else:
             self._listen(running)
         return True
+
+    def _candidates(self) -> list[int]:
+        """The boards that may be able to go on, by the bounds as they are."""
+        self._settle()
+        lowest = self._bounds()[0][0]
+        # The reach of the lowest board itself is that of the next one.
+        found = self._reachable.before(lowest + self._latency_us) or [i for _, i in self._reachable.rows[:1]]
+        return found + self._rest.before(min(head(self._events), self._until))
 
     def _alone(self, board: Board, limit: int) -> None:
         """Serve the only running board as long as nothing else is due before `limit`, without looking at the
@@ -111,8 +144,6 @@ class Scheduler(Server):
                 continue
             g = board.to_global(m.t_us)
             board.bound = max(board.bound, g)
-            if m.op == ipc.PROMISE:
-                continue
             if g >= limit:
                 board.state = State.ASKED
                 board.message, board.message_us = m, g
@@ -124,7 +155,6 @@ class Scheduler(Server):
                     board.message, board.message_us = m, g
                     return
                 limit = -1  # its turn; afterwards the others have to be looked at
-                self._lows = None
             self._local(board, g)
             self._serve(board, m, g)
             self._after()
@@ -139,27 +169,34 @@ class Scheduler(Server):
         if self._events:
             t, n, _ = self._events[0]
             best, act = (t, -1, 0, n), self._world_event
-        for board in self._list:
-            queue = board.shared_queue
-            while queue and not queue[0][2].alive:
-                heapq.heappop(queue)
-            if queue:
-                t, n, _ = queue[0]
-                if (t, 0, board.index, n) < best:
-                    best = (t, 0, board.index, n)
-                    act = lambda b=board: self._shared_event(b)  # noqa: E731
-            if board.state is State.ASKED:
-                key = (board.message_us, 1, board.index, 0)
-            elif board.waits:
-                key = (min(board.until, head(board.local_queue)), 1, board.index, 0)
-            else:
-                key = (
-                    (head(board.local_queue), 1, board.index, 0) if board.state in _IDLE else (NEVER, 1, 0, 0)
-                )
+        call, turn = self._next_call(), self._next_turn()
+        if call[0] < NEVER:
+            board = self._list[call[1]]
+            key = (call[0], 0, board.index, board.shared_queue[0][1])
             if key < best:
-                best = key
-                act = lambda b=board: self._turn(b)  # noqa: E731
+                best, act = key, lambda b=board: self._shared_event(b)
+        if turn[0] < NEVER and (turn[0], 1, turn[1], 0) < best:
+            board = self._list[turn[1]]
+            best, act = (turn[0], 1, turn[1], 0), lambda b=board: self._turn(b)
         return best, act
+
+    def _next_call(self) -> Row:
+        """The first call of a shared chip. A call that was taken back may still be in the ranking."""
+        while True:
+            self._settle()
+            row = min(self._calls.rows[:1], default=_FAR)
+            if row is _FAR or head(self._list[row[1]].shared_queue) == row[0]:
+                return row
+            self.moved[row[1]] = self._list[row[1]]
+
+    def _next_turn(self) -> Row:
+        """The first board that does not compute; as above."""
+        while True:
+            self._settle()
+            row = min(self._reachable.rows[:1] + self._rest.rows[:1], default=_FAR)
+            if row is _FAR or self._bound(self._list[row[1]]) == row[0]:
+                return row
+            self.moved[row[1]] = self._list[row[1]]
 
     def _world_event(self) -> None:
         t, _, handle = heapq.heappop(self._events)
@@ -169,6 +206,7 @@ class Scheduler(Server):
 
     def _shared_event(self, board: Board) -> None:
         t, _, handle = heapq.heappop(board.shared_queue)
+        self.moved[board.index] = board
         self._local(board, t)
         self.now_us = t
         handle.alive = False
@@ -193,6 +231,8 @@ class Scheduler(Server):
     def _local(self, board: Board, t: int) -> None:
         """Make the calls of the board's own chips that are due by t, or up to the one that wakes it."""
         queue = board.local_queue
+        if queue:
+            self.moved[board.index] = board
         while queue and queue[0][0] <= t:
             due, _, handle = heapq.heappop(queue)
             if handle.alive:
@@ -215,7 +255,7 @@ class Scheduler(Server):
             if not board.waits:
                 return True
             reach = min(self._reach(board), self._until)
-        if board.until < reach:
+        if board.until + LOOK_US <= reach:
             self.now_us = board.until
             self._go_on(board)
             self._after()
@@ -225,31 +265,18 @@ class Scheduler(Server):
     def _reach(self, board: Board) -> int:
         """Before this instant, nothing but its own chips' local calls can reach the board."""
         at = min(head(board.shared_queue), head(self._events))
-        if any(c.receptive for c in board.shared_chips):
-            latency = min(c.latency_us for c in board.shared_chips)
-            queues, bounds = self._lowest()
-            at = min(at, queues[queues[0][1] == board.index][0])
-            at = min(at, bounds[bounds[0][1] == board.index][0] + latency)
+        if _open(board):
+            self._settle()
+            calls = (*self._calls.rows[:2], _FAR, _FAR)
+            bounds = self._bounds()
+            at = min(at, calls[calls[0][1] == board.index][0])
+            at = min(at, bounds[bounds[0][1] == board.index][0] + _latency_us(board))
         return at
 
-    def _lowest(self) -> tuple[Lows, Lows]:
-        """The two lowest heads of shared queues and the two lowest bounds, each with its board's index.
-
-        Made once a step: until something shared happens, which ends the step, boards only move on, so that what
-        was lowest is at most too low.
-        """
-        if self._lows is None:
-            far = (NEVER, -1)
-            queues, bounds = (far, far), (far, far)
-            for board in self._list:
-                q = (head(board.shared_queue), board.index)
-                if q < queues[1]:
-                    queues = (q, queues[0]) if q < queues[0] else (queues[0], q)
-                b = (self._bound(board), board.index)
-                if b < bounds[1]:
-                    bounds = (b, bounds[0]) if b < bounds[0] else (bounds[0], b)
-            self._lows = (queues, bounds)
-        return self._lows
+    def _bounds(self) -> list[Row]:
+        """The two lowest bounds, each with its board's index."""
+        rows = (*self._computing.rows[:2], *self._reachable.rows[:2], *self._rest.rows[:2], _FAR, _FAR)
+        return sorted(rows)[:2]
 
     def _bound(self, board: Board) -> int:
         """The board will not act before this instant."""
@@ -263,10 +290,9 @@ class Scheduler(Server):
 
     def _low(self) -> int:
         """All that happens before this instant has happened."""
-        low = min(self._until, head(self._events))
-        for board in self._list:
-            low = min(low, self._bound(board), head(board.shared_queue))
-        return low
+        self._settle()
+        calls = min(self._calls.rows[:1], default=_FAR)
+        return min(self._until, head(self._events), self._bounds()[0][0], calls[0])
 
     # one board
 
@@ -285,8 +311,6 @@ class Scheduler(Server):
             served = True
             g = board.to_global(m.t_us)
             board.bound = max(board.bound, g)
-            if m.op == ipc.PROMISE:
-                continue
             if g >= self._until or self._waits(board, m, g):
                 board.state = State.ASKED
                 board.message, board.message_us = m, g
@@ -313,6 +337,7 @@ class Scheduler(Server):
             board = self._fds[fd]
             if board.process is not None:
                 board.process.read()
+                self._look[board.index] = board
                 board.last_seen = time.monotonic()
         if not ready:
             self._look_for_stuck(running)
@@ -338,3 +363,7 @@ _HARMLESS = frozenset((ipc.MEMORY, ipc.KBD, ipc.WDT, ipc.RTC_SET, ipc.RTC_WRITE)
 
 def _open(board: Board) -> bool:
     return any(c.receptive for c in board.shared_chips)
+
+
+def _latency_us(board: Board) -> int:
+    return min(c.latency_us for c in board.shared_chips)

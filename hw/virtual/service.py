@@ -15,6 +15,10 @@ from .flash import FlashRule, PowerCut
 from .lines import NEVER, State
 from .requests import SERVICES, Refused
 
+#: How far a board may act by itself. Always that far, not as far as the others happen to have come: how often it
+#: has to ask leaves traces on the interpreter's stack, where its collector finds them.
+LOOK_US = 1000
+
 
 class Violation(Exception):  # noqa: N818
     """A chip, the flash or the scenario was used wrongly: names part, time and rule; the run is over."""
@@ -29,6 +33,7 @@ class Server:
         self.failed: str | None = None
         self.on_progress: Callable[[float], None] | None = None
         self._list: list[Board] = []
+        self.moved: dict[int, Board] = {}  # by index: what the scheduler knows of them is old
         self._count = itertools.count()
         self._events: list[tuple[int, int, Handle]] = []  # of the world itself
         self._until = 0
@@ -185,7 +190,7 @@ class Server:
         board.irqs.clear()
         board.state = State.RUNNING
         board.bound = g
-        horizon = min(self._reach(board), head(board.local_queue), self._until)
+        horizon = min(self._reach(board), head(board.local_queue), self._until, g + LOOK_US)
         local = board.to_local(horizon) if horizon < NEVER else ipc.FOREVER
         process.answer(board.to_local(g), local, board.pins(), board.payload, irqs, flags)
         board.last_seen = time.monotonic()

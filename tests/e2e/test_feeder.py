@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.feeder import HEARD_S, HELLO_S, Evening, evening
+from bench.feeder import COLLISIONS, DEAF, HEARD_S, HELLO_S, Evening, evening
 
 
 def judged(found: Evening, lamps: int) -> None:
@@ -17,6 +17,10 @@ def judged(found: Evening, lamps: int) -> None:
     first = sorted(found.first_s.values())
     assert len(first) == lamps and first[-1] <= HELLO_S + 5
     assert first[-1] - first[0] > HELLO_S / 3, "spread over the five minutes"
+    # Verbatim, at random moments, and not a second later.
+    assert found.last_hello_s <= HEARD_S
+    assert sum(found.lost.values()) < found.sent and set(found.lost) <= {*COLLISIONS, *DEAF}
+    assert found.answers >= lamps, "each is told the time"
     # 1 % of an hour, a quarter of which was looked at.
     assert max(found.airtime_us.values()) <= 36_000_000
 
@@ -27,8 +31,9 @@ def test_a_small_feeder(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("sf", [7, 9])
-def test_two_hundred_lamps(sf: int, tmp_path: Path) -> None:
-    found = evening(200, sf, tmp_path)
-    judged(found, 200)
+@pytest.mark.parametrize(("lamps", "sf"), [(200, 7), (64, 9)])
+def test_a_whole_feeder(lamps: int, sf: int, tmp_path: Path) -> None:
+    """At SF9 one channel does not hold 200 (`bench.feeder_odds`)."""
+    found = evening(lamps, sf, tmp_path)
+    judged(found, lamps)
     assert found.repeated > 0, "some hellos were lost on the air and went out again"

@@ -112,7 +112,7 @@ class Box:
         board = self.yard.board("box")
         assert self.yard.lives.count("box") == 1 and board.failures == []
         assert not [line for line in board.console if "task" in line or "memory" in line], board.console
-        assert board.heap_peak <= (sim.CABINET_HEAP_KB + STAND_IN_KB) * 1024
+        assert board.heap_peak <= (sim.NODE_HEAP_KB + STAND_IN_KB) * 1024
         for name, chip in board.chips.items():
             assert chip.violations == [], name
 

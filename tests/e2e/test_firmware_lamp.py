@@ -1,14 +1,21 @@
-"""A lamp fails on: its light, read from the lamp, in every bad state of every board (EMBEDDED 14)."""
+"""A lamp fails on: its light, read from the lamp, in every bad state of every board (EMBEDDED 14). And what is
+wired to it: contacts, relay."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
+from host_tools import intake
+from host_tools.commander import Commander
 from hw.virtual import files, hwboard
+from hw.virtual.chips.contact import Contact
 from hw.virtual.chips.lamp_0_10v import Lamp010V
+from hw.virtual.chips.relay_lamp import RelayLamp
 from tests.e2e.firmware_world import HELTEC, Yard
 
 pytestmark = pytest.mark.slow
@@ -185,3 +192,149 @@ def test_a_store_that_cannot_even_be_formatted(tmp_path: Path) -> None:
         yard.run(3 * 3600)
         assert {port for port, _, _ in yard.air.of("lamp")} == {13}
         assert yard.lives == ["lamp"]
+
+
+def plan(folder: Path, name: str, *levels: tuple[str, int], presence: int = 0) -> str:
+    """A plan in UTC of levels from a time of day on; with `presence`, which lifts it to so many per cent and holds
+    for a minute."""
+    control = {
+        "period": {"startTime": "12:00:00", "endTime": "12:00:00"},
+        "effect": {
+            "type": "FixedControlEffect",
+            "source": {},
+            "operation": "Max",
+            "holdTime": 60,
+            "command": {"state": {"level": presence}},
+        },
+    }
+    found = {
+        "format": "lanterne-plan/1",
+        "timezone": "UTC0",
+        "latitude": 47.4736,
+        "longitude": -0.5542,
+        "dayOffset": 12,
+        "defaultLightState": 100,
+        "controlPrograms": [
+            {
+                "id": "p",
+                "activePeriods": [],
+                "fixedTimeControls": [
+                    {"startTime": t, "command": {"state": {"level": n}}} for t, n in levels
+                ],
+                "dynamicControls": [control] if presence else [],
+            }
+        ],
+        "calendar": {"rules": [], "defaultProgram": "p"},
+    }
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(found))
+    return str(path)
+
+
+#: What is fitted beyond a plain lamp takes so much of the 64-bit interpreter's heap with a plan in force.
+INPUTS_KB, CATEGORY_KB = 154, 158
+
+
+def test_presence_maintenance_relay_and_decree(tmp_path: Path) -> None:
+    """Three lamps that learn the time from their store: both contacts; a discharge lamp on a relay; a car park
+    of a shop that closed at three, so that it has to be dark from five, and a plan that says otherwise."""
+    both: dict[str, Any] = {**LAMP, "heap_kb": INPUTS_KB, "parts": {"contacts": "contacts"}}
+    rows: list[dict[str, Any]] = [
+        {
+            **both,
+            "name": "path",
+            "settings": {"local_contact": 1, "presence_contact": 102},
+            "plan": plan(tmp_path, "path", ("16:20:00", 30), presence=80),
+        },
+        {
+            **both,
+            "name": "yard",
+            "parts": {"light": "relay", "contacts": "contacts"},
+            "settings": {"local_contact": 1, "cool_s": 180, "warm_up_s": 60},
+            "cool_s": 150.0,
+            "plan": plan(
+                tmp_path, "yard", ("16:20:00", 0), ("16:32:00", 60), ("16:45:00", 0), ("16:46:00", 60)
+            ),
+        },
+        {
+            **LAMP,
+            "name": "shop",
+            "heap_kb": CATEGORY_KB,
+            "plan": plan(tmp_path, "shop", ("16:30:00", 70)),
+        },
+    ]
+    with Yard(tmp_path / "keys", *rows, nodes=False) as first:
+        reader, commander = first.run_.reader, Commander(first.run_.commander, tmp_path / "issued.json")
+    taker = intake.Intake([reader], tmp_path / "capture.pcap", tmp_path / "readings.db", commander)
+    with (
+        intake.IntakeServer(taker) as server,
+        Yard(tmp_path / "yard", *rows, sink=f"tcp:127.0.0.1:{server.port}") as yard,
+    ):
+        relay = yard.board("yard").chips["relay"]
+        assert isinstance(relay, RelayLamp)
+        # No bench would write this plan with these settings.
+        maps = yard.cfg("shop")
+        cfg = cbor2.loads(maps["cfg"])
+        cfg[11] = {**cfg.get(11, {}), 12: 7, 13: 15 * 60 + 1}
+        yard.provision("shop", {**maps, "cfg": cbor2.dumps(cfg, canonical=True)})
+        yard.run(10)
+        assert relay.closed, "on from power-up until it knows better"
+        yard.run(30 * 60 - 10)
+        assert not relay.closed
+        _at_the_contacts(yard)
+        yard.run(40 * 60 - yard.world.time_s)
+        assert relay.closed and relay.level == 100, "at twenty to five"
+        now = last(yard, "yard")
+        assert (now["level_percent"], now["target_percent"]) == (100, 60), "as it is, and as it was told"
+        yard.run(47 * 60 - yard.world.time_s)
+        assert not relay.closed, "it cools, whatever the plan says"
+        assert Light(yard, "shop").now == pytest.approx(70, abs=1)
+        yard.run(50 * 60 - yard.world.time_s)
+        assert relay.closed and relay.strikes == 3 and relay.failed_strikes == 0
+        yard.world.power_cut("yard")
+        yard.run(66 * 60 - yard.world.time_s)
+        assert relay.closed
+        now = last(yard, "shop")
+        assert Light(yard, "shop").now == 0 and now["level_percent"] == 0
+        assert now["alarms"] == ["program_invalid"] and yard.board("shop").console[-1] == "plan: guard"
+        for name, board in yard.world.boards.items():
+            assert board.failures == [] and yard.lives.count(name) == 1
+            assert not [line for line in board.console if "task" in line or "memory" in line], (
+                name,
+                board.console,
+            )
+            assert [v for chip in board.chips.values() for v in chip.violations] == []
+    taker.close()
+
+
+def _at_the_contacts(yard: Yard) -> None:
+    path = Light(yard, "path")
+    chips = yard.board("path").chips
+    local, presence = chips["contact1"], chips["contact2"]
+    assert isinstance(local, Contact) and isinstance(presence, Contact)
+    assert path.now == pytest.approx(30, abs=1)
+    presence.open()
+    yard.run(1)
+    assert path.now > 31
+    yard.run(3)
+    assert path.now == pytest.approx(80, abs=1)
+    presence.close()
+    yard.run(56)
+    assert path.now == pytest.approx(80, abs=1)
+    yard.run(20)
+    assert path.now == pytest.approx(30, abs=1)
+    local.close()
+    yard.run(1)
+    assert path.now == 100
+    yard.run(180)
+    told = last(yard, "path")
+    assert (told["reason"], told["level_percent"]) == ("local", 100)
+    local.open()
+    yard.run(15)
+    assert path.now == pytest.approx(30, abs=1)
+
+
+def last(yard: Yard, name: str) -> dict[str, Any]:
+    """The newest reading of a lamp."""
+    found = [r for r in yard.decoded(name).rows if r.type == "lamp"]
+    return dict(max(found, key=lambda r: r.seq or 0).values)

@@ -6,10 +6,12 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from host_tools import decode, sim
 from host_tools.capture import CaptureWriter, read
 from host_tools.frames import Frame
 from host_tools.rows import Row, verify_line
+from hw.virtual import ipc
 from tests.conftest import ROOT, peer
 
 pytestmark = pytest.mark.slow
@@ -218,6 +221,24 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(tmp_path: Path) -
         captures.append((folder / "capture.pcap").read_bytes())
     assert captures[0] == captures[1]
     assert captures[0] != captures[2]
+
+
+def test_how_busy_the_machine_is_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    captures = []
+    answer = ipc.Process.answer
+    dice = random.Random(1)
+
+    def late(process: ipc.Process, *given: Any) -> None:
+        if dice.random() < 0.05:
+            time.sleep(dice.random() / 30)
+        answer(process, *given)
+
+    for name in ("quiet", "busy"):
+        found = sim.run("demo", tmp_path / name, sim.Options(seed=5, sink="file", hours=4))
+        assert found.rows
+        captures.append((tmp_path / name / "capture.pcap").read_bytes())
+        monkeypatch.setattr(ipc.Process, "answer", late)
+    assert captures[0] == captures[1]
 
 
 def test_the_socket_gives_the_same_rows_again(night: sim.Result, tmp_path: Path) -> None:

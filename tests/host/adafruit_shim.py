@@ -3,7 +3,8 @@
 `I2CBus` is a `busio.I2C`; `MachineI2C` is the same bus with the calls of MicroPython's `machine.I2C`, so that
 our drivers and theirs meet the same model. `load` imports one of their modules unmodified, with fake
 `busio`, `micropython`, `digitalio`, `board` and `circuitpython_typing` beneath it, or skips by name.
-Errors are those of a virtual board: ENODEV without an answer to the address, EIO for a refused byte.
+Errors are those of a virtual board: ENODEV without an answer to the address or for a refused
+byte.
 """
 
 import errno
@@ -67,7 +68,7 @@ class I2CBus:
         got = b""
         try:
             if out is not None and not chip.write(out):
-                raise OSError(errno.EIO if out else errno.ENODEV, "not acknowledged")
+                raise OSError(errno.ENODEV, "not acknowledged")
             if count is not None:
                 got = chip.read(count)
                 if self.fault is not None:

@@ -3,14 +3,19 @@
 `Rmt` and `Pulse` do what `esp32.RMT` and `machine.time_pulse_us` do on the chip, with time that calls take.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from firmware.drivers.dali import Bus
 from hw.virtual.chips.base import ManualPort
-from hw.virtual.chips.dali_bus import DaliBus
+from hw.virtual.chips.dali_bus import DaliBus, Edges
 from hw.virtual.chips.dali_gear import DaliGear
 from hw.virtual.chips.shim import Time
+
+#: Half a bit, us.
+TE = 1e6 / 2400
+#: A fault of an answer.
+LOST: Callable[[Edges], Edges] = lambda edges: []  # noqa: E731
 
 
 class Rmt:

@@ -21,12 +21,14 @@ from hw.virtual.chips.bl0942 import BL0942
 from hw.virtual.chips.cse7766 import CSE7766
 from hw.virtual.chips.dali_bus import DaliBus
 from hw.virtual.chips.dali_gear import DaliGear
+from hw.virtual.chips.ds18b20 import DS18B20
 from hw.virtual.chips.ina219 import INA219
 from hw.virtual.chips.lamp_0_10v import Lamp010V
 from hw.virtual.chips.leak_rope import LeakRope
 from hw.virtual.chips.lis3dh import LIS3DH
 from hw.virtual.chips.maxbotix import MaxBotix
 from hw.virtual.chips.modbus_meter import ModbusMeter
+from hw.virtual.chips.pcf8593 import PCF8593
 from hw.virtual.chips.photocell import Photocell
 from hw.virtual.chips.pulse_energy import PulseEnergy
 from hw.virtual.chips.pulse_meter import PulseMeter
@@ -36,10 +38,11 @@ from hw.virtual.chips.ultrasonic_pulse import JSN_SR04T, UltrasonicPulse
 from hw.virtual.chips.vl53l1x import VL53L1X
 from hw.virtual.hwboard import HwBoard
 
-METRES, TILT, LUX, PASCAL, OHMS, VOLTS = 1.23, 0.5236, 20.0, 250_000.0, 60_000.0, 3.9
+METRES, TILT, LUX, PASCAL, OHMS, VOLTS, CELSIUS = 1.23, 0.5236, 20.0, 250_000.0, 60_000.0, 3.9, -10.5
 MAINS = (230.0, 0.5, 1.0)
-#: Contacts 1 to 3 of a board, closed or not.
-CLOSED = (True, False, True)
+#: Contacts of a board from 1, closed or not, and how many of them each part has.
+CLOSED = (True, False, True, False, True)
+CONTACTS = {"contacts": 3, "contacts5": 5}
 
 
 class Loop(PinChip):
@@ -198,11 +201,27 @@ CASES: dict[str, Case] = {
         0.0175,
         0.017453,
     ),
+    "ds18b20": Case(
+        one("ds18b20", lambda _: DS18B20(CELSIUS)),
+        "time.sleep_ms(p.start())\nprint(*[p.read(rom) for rom in p.scan()])",
+        (CELSIUS,),
+        scale=0.1,
+    ),
+    # What it signs is verified in test_parts.py; 0x60 is its family.
+    "atecc608": Case(
+        one("atecc608", lambda _: ATECC608()), "print(p.info()[2], len(p.sign(bytes(32))))", (0x60, 64)
+    ),
     "supply": Case(one("supply", battery), "print(p.read_mv())", (VOLTS,), 0.01, 0.001),
     # Five litres between 10 and 15 s.
     "contact_pulses": Case(
         one("contact_pulses", lambda _: PulseMeter([(10_000_000, 0.0), (15_000_000, 5.0)], bounces=1)),
         "time.sleep_ms(20000 - time.ticks_ms())\nprint(p.update())",
+        (0.005,),
+        scale=0.001,
+    ),
+    "pcf8593": Case(
+        one("pcf8593", lambda _: PCF8593(PulseMeter([(10_000_000, 0.0), (15_000_000, 5.0)], bounces=1))),
+        "p.begin(7)\ntime.sleep_ms(20000 - time.ticks_ms())\nprint(p.update())",
         (0.005,),
         scale=0.001,
     ),
@@ -224,18 +243,14 @@ def wet() -> LeakRope:
     return model
 
 
-def contacts(board: HwBoard, taken: set[int]) -> tuple[dict[str, Chip], list[bool | None]]:
-    """Those that no other part of the board has, and what the firmware says of all three."""
+def contacts(board: HwBoard, part: str, taken: set[int]) -> tuple[dict[str, Chip], list[bool | None]]:
+    """Those that no other part of the board has, and what the firmware says of all of `part`."""
     chips: dict[str, Chip] = {}
     said: list[bool | None] = []
-    for n, closed in enumerate(CLOSED, 1):
+    for n, closed in enumerate(CLOSED[: CONTACTS[part]], 1):
         pin = board.pins.get(f"CONTACT{n}", -1)
         free = pin >= 0 and pin not in taken
         if free:
             chips[f"contact{n}"] = contact.Contact(closed)
         said.append(closed if free else None)
     return chips, said
-
-
-#: Read in test_parts.py without a virtual board, which has no 1-Wire and hears no wake on I2C.
-APART: dict[str, Callable[[], Chip]] = {"ds18b20": lambda: Chip(), "atecc608": lambda: ATECC608()}

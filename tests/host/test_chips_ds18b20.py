@@ -12,22 +12,31 @@ from firmware.drivers.ds18b20 import DS18B20, _crc8
 from firmware.drivers.errors import BusError, NotReady
 from hw.virtual.chips import ds18b20 as ds_model
 from hw.virtual.chips.base import ManualPort
+from hw.virtual.chips.onewire import Line
 from hw.virtual.chips.shim import Time
-from tests.host.test_chips_sensors import Sensor
+from tests.host.sensor_bench import Sensor
 
 
 class MaximBus:
-    """The call shape of MicroPython's ds18x20.DS18X20 over a modelled line, by the data sheet's dialogue."""
+    """The call shape of MicroPython's ds18x20.DS18X20 over a modelled line, by the data sheet's dialogue; and
+    its own `ow`."""
 
     def __init__(self, line: Any) -> None:
         self.line = line
+        self.ow = self
+        self.readbit = line.read_bit
 
     class NobodyThereError(Exception):
         """What OneWireError is there."""
 
-    def _begin(self) -> None:
-        if not self.line.reset():
+    def reset(self, required: bool = False) -> bool:
+        present = bool(self.line.reset())
+        if required and not present:
             raise MaximBus.NobodyThereError
+        return present
+
+    def _begin(self) -> None:
+        self.reset(True)
 
     def _write(self, data: bytes) -> None:
         for byte in data:
@@ -87,7 +96,7 @@ def warm(*models: ds_model.DS18B20) -> tuple[ManualPort, Any, Any]:
     port = ManualPort(3)
     for model in models:
         model.attach(port)
-    line = ds_model.Line(*models)
+    line = Line(*models)
     return port, line, DS18B20(MaximBus(line), clock=Time(port.clock))
 
 
@@ -203,7 +212,9 @@ def test_line_faults() -> None:
     with pytest.raises(BusError) as e:
         driver.read(model.rom)
     assert e.value.args == ("ds18b20", "low")
-    assert driver.scan() == []
+    with pytest.raises(BusError) as e:
+        driver.scan()
+    assert e.value.args == ("ds18b20", "low")
     line.short = False
     port.advance(driver.start() * 1000)
     assert driver.read(model.rom) == 210

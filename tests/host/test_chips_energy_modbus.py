@@ -88,11 +88,12 @@ def test_modbus_exceptions(code: int) -> None:
 
 
 def test_modbus_map_of_another_meter_is_refused_by_it() -> None:
-    """Function 3 on input registers; too many registers; registers past the end."""
+    """Settings past the end; too many registers; registers past the end and between two blocks."""
     for meter, code in (
-        ((3, ((0, 2),), b""), 1),
+        ((3, ((38, 2),), b""), 2),
         ((4, ((0, 82),), b""), 3),
         ((4, ((380, 4),), b""), 2),
+        ((4, ((106, 4),), b""), 2),
     ):
         b = bench_modbus(driver={"meter": meter})
         with pytest.raises(ChipError) as error:
@@ -190,5 +191,3 @@ def test_modbus_model_wrong_use() -> None:
     wire.write(request[7:])
     port.advance(SECOND_US)
     assert any("1.5 characters" in v for v in model.violations)
-    model.configure(19200, 8, None, 1)
-    assert "the meter is set to" in model.violations[-1]

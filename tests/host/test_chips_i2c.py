@@ -15,7 +15,7 @@ from hw.virtual.chips import lis3dh as lis_model
 from hw.virtual.chips.base import Chip, ManualPort
 from hw.virtual.chips.shim import Time
 from tests.host.adafruit_shim import MachineI2C
-from tests.host.test_chips_sensors import Sensor
+from tests.host.sensor_bench import Sensor
 
 G = 9.80665
 

@@ -10,8 +10,9 @@ import pytest
 
 from hw.virtual.chips.ads1115 import ADS1115
 from hw.virtual.chips.base import ManualPort
-from hw.virtual.chips.ds18b20 import DS18B20, Line
+from hw.virtual.chips.ds18b20 import DS18B20
 from hw.virtual.chips.lis3dh import LIS3DH
+from hw.virtual.chips.onewire import Line
 from tests.host.adafruit_shim import I2CBus, load
 
 G = 9.80665

@@ -22,7 +22,16 @@ NEEDED = [
     "__init__.py",
     *(
         f"drivers/{n}.py"
-        for n in ("__init__", "errors", "sx126x", "radio_cad", "radio_sync", "a02yyuw", "pulse")
+        for n in (
+            "__init__",
+            "errors",
+            "sx126x",
+            "sx126x_setup",
+            "radio_cad",
+            "radio_sync",
+            "a02yyuw",
+            "pulse",
+        )
     ),
     *(f"drivers/{n}.py" for n in ("dimmer_pwm", "battery")),
     *(f"protocols/{n}.py" for n in ("__init__", "compat", "airtime")),

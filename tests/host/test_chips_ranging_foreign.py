@@ -87,13 +87,13 @@ def test_vl53l1x_status(laser: Laser) -> None:
     assert laser.model.violations == []
 
 
-def test_vl53l1x_waits_for_the_interrupt_to_be_cleared(laser: Laser) -> None:
+def test_vl53l1x_interrupt_stands_until_it_is_cleared(laser: Laser) -> None:
     laser.driver.start_ranging()
     assert laser.distance() == 1000
     laser.port.advance(200_000)
     laser.model.set_physical(2.0)
     laser.port.advance(2_000_000)
-    assert laser.driver.data_ready and laser.driver.distance == 100
+    assert laser.driver.data_ready and laser.driver.distance == 200
     laser.driver.clear_interrupt()
     assert not laser.driver.data_ready
     assert laser.distance() == 2000

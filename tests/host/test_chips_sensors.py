@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,14 @@ from firmware.drivers.dimmer_pwm import DimmerPWM
 from firmware.drivers.errors import BusError, NotReady
 from firmware.drivers.pulse import PulseCounter
 from hw.virtual.chips.a02yyuw import A02YYUW
-from hw.virtual.chips.base import Chip, ManualPort
+from hw.virtual.chips.base import ManualPort
 from hw.virtual.chips.battery import Battery
 from hw.virtual.chips.lamp_0_10v import Lamp010V
 from hw.virtual.chips.pulse_meter import PulseMeter, clean, pulses, read_csv
 from hw.virtual.chips.shim import Adc, InPin, OutPin, Pwm, Time, Uart
+from tests.host.sensor_bench import Sensor, attach
 
 HOUR_US = 3_600_000_000
-
-
-@dataclass
-class Sensor:
-    """A model with its driver: `measure` gives SI units, within `spread`, the driver's own unit."""
-
-    model: Any
-    port: ManualPort
-    measure: Callable[[], float]
-    spread: float
-
-
-def attach(model: Chip) -> ManualPort:
-    port = ManualPort(7)
-    model.attach(port)
-    return port
 
 
 def ultrasonic() -> Sensor:
@@ -186,12 +170,18 @@ def test_range_full_buffer_does_not_answer_old() -> None:
 
 
 def test_range_wrong_use() -> None:
-    model, _, _, _ = ranging()
+    """A byte to it is one; a UART that is first set up otherwise is not, but reads rubbish."""
+    model, port, uart, _ = ranging()
     model.configure(115200, 8, None, 1)
     model.receive(b"x")
-    assert len(model.violations) == 2
+    port.advance(1_000_000)
+    assert model.violations == [] and model.garbled > 4
+    assert b"\xff\x03\xe8" not in (uart.read() or b"")
     model.configure(9600, 8, None, 1)
-    assert len(model.violations) == 2
+    port.advance(1_000_000)
+    assert b"\xff\x03\xe8" in (uart.read() or b"")
+    model.receive(b"x")
+    assert len(model.violations) == 1
 
 
 def test_range_noise_comes_from_the_seed() -> None:

@@ -25,14 +25,14 @@ _ANSWER = """
 import sys
 sys.path.insert(0, ".")
 from binascii import hexlify, unhexlify
-from firmware.protocols import ccm, ed25519, hmac256, sha512
+from firmware.protocols import ccm, ed25519, ed25519_verify, hmac256, sha512
 from firmware.protocols.cbor import WireError
 
 operations = {
     "sha512": sha512.sha512,
-    "public": ed25519.public_key,
+    "public": ed25519_verify.public_key,
     "sign": ed25519.sign,
-    "verify": lambda p, m, s: b"\\x01" if ed25519.verify(p, m, s) else b"\\x00",
+    "verify": lambda p, m, s: b"\\x01" if ed25519_verify.verify(p, m, s) else b"\\x00",
     "hmac": lambda k, m: hmac256.Hmac(k).digest(m),
     "hkdf": lambda i, s, f, n: hmac256.hkdf(i, s, f, int.from_bytes(n, "big")),
     "seal": ccm.seal,

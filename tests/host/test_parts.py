@@ -16,25 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 
 from firmware.drivers.errors import ConfigError
 from host_tools.errors import UsageError
 from hw.virtual import World, hwboard
 from hw.virtual.air import Air
 from hw.virtual.board import Board
-from hw.virtual.chips import ds18b20
 from hw.virtual.chips.atecc608 import ATECC608
-from hw.virtual.chips.base import Chip, I2cChip, ManualPort
+from hw.virtual.chips.base import Chip, I2cChip
 from hw.virtual.chips.dali_bus import DaliBus
 from hw.virtual.chips.dali_gear import DaliGear
-from hw.virtual.chips.shim import Time
 from hw.virtual.chips.sx1262 import SX1262
 from hw.virtual.hwboard import HwBoard
 from hw.virtual.testing import add_script, folder
 from provisioning import parts
-from tests.host.parts_bench import APART, CASES, Case, contacts
-from tests.host.test_chips_atecc608 import Bus, bus_of, verify
-from tests.host.test_chips_ds18b20 import MaximBus
+from tests.host.parts_bench import CASES, CONTACTS, Case, contacts
+from tests.host.test_chips_atecc608 import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = hwboard.names()
@@ -56,7 +54,7 @@ try:
 except ConfigError as e:
     print("refused", *e.args)
 """
-CONTACTS = """
+READ_CONTACTS = """
 for i in range(2):
     for contact in p:
         if contact:
@@ -64,11 +62,6 @@ for i in range(2):
     time.sleep_ms(40)
 print(*[contact and contact.state for contact in p])
 """
-# MicroPython freezes them into the chip's image; the unix interpreter has neither.
-ABSENT = {
-    "onewire.py": "class OneWire:\n    def __init__(self, pin):\n        pass\n",
-    "ds18x20.py": "class DS18X20:\n    def __init__(self, wire):\n        pass\n",
-}
 
 
 def combinations(board: HwBoard, kind: str) -> list[tuple[dict[str, str], str]]:
@@ -77,7 +70,7 @@ def combinations(board: HwBoard, kind: str) -> list[tuple[dict[str, str], str]]:
 
 @cache
 def firmware() -> dict[str, str]:
-    found = dict(ABSENT)
+    found = {}
     for top in ("*.py", "boards/*.py", "drivers/*.py", "parts/*.py", "protocols/*.py"):
         for path in (ROOT / "firmware").glob(top):
             if path.name not in ("app.py", "boot.py", "main.py"):
@@ -127,17 +120,14 @@ class Trial:
         if self.kind == "gateway":
             self.chips["radio"] = SX1262(Air(1), name=self.main)
         self.wiring = {chip: self.hw.wiring[chip] for chip in self.chips}
-        if "contacts" in self.parts.values():
+        if "contacts" in self.parts:
             taken = {
                 pin
                 for legs in self.wiring.values()
                 for leg, pin in legs.items()
                 if leg not in ("uart", "i2c")
             }
-            # On its wire, though there is no model of it there.
-            if "ds18b20" in self.parts.values():
-                taken.add(self.hw.pins["ONEWIRE"])
-            found, self.contacts = contacts(self.hw, taken)
+            found, self.contacts = contacts(self.hw, self.parts["contacts"], taken)
             self.chips |= found
             self.wiring |= {chip: self.hw.wiring[chip] for chip in found}
 
@@ -159,7 +149,7 @@ class Trial:
             for role, _, case in self.cases():
                 text += f"p = opened[{role!r}]\nprint({role!r}, end=' ')\n{case.read}\n"
             if self.contacts:
-                text += f"p = opened['contacts']\nprint('contacts', end=' ')\n{CONTACTS}"
+                text += f"p = opened['contacts']\nprint('contacts', end=' ')\n{READ_CONTACTS}"
         # Outputs stay as they are until the test has looked.
         return text + "print('end')\ntime.sleep(100000)\n"
 
@@ -228,7 +218,7 @@ def test_a_dali_lamp_fails_on(name: str, end: str, light: float) -> None:
 def test_every_part_is_in_the_tables() -> None:
     """A module of firmware/parts has a role, is read here, works on some board, and has its papers."""
     modules = {p.stem for p in (ROOT / "firmware/parts").glob("[!_]*.py")}
-    assert modules == {"i2c"}.union(*map(parts.names, parts.PARTS))
+    assert modules == {"i2c"}.union(parts.APART, *map(parts.names, parts.PARTS))
     used = set()
     for name in BOARDS:
         hw = hwboard.load(name)
@@ -240,7 +230,7 @@ def test_every_part_is_in_the_tables() -> None:
             for wanted, refused in rows:
                 if not refused:
                     used |= {part for _, part in parts.opened(kind, wanted)}
-    assert used == modules - {"i2c"} == set(CASES) | set(APART) | {"contacts"}
+    assert used == modules - {"i2c"} - parts.APART == set(CASES) - parts.APART | set(CONTACTS)
     papers = tomllib.loads((ROOT / "hw/parts.toml").read_text(encoding="utf-8"))
     entries = {part for row in papers.values() for part in row.get("parts", ())}
     assert entries == modules - {"i2c"}
@@ -283,8 +273,9 @@ def test_a_kind_has_no_other_parts() -> None:
     assert parts.opened("bin", {"supply": "none"}) == [("range", "a02yyuw")]
     for kind, wanted, said in (
         ("lamp", {"range": "a02yyuw"}, "a lamp has no part 'range'"),
-        ("lamp", {"light": "relay"}, "no 'relay' as light of a lamp"),
-        ("gateway", {"signer": "atecc608"}, "a gateway has no part 'signer'"),
+        ("lamp", {"light": "lis3dh"}, "no 'lis3dh' as light of a lamp"),
+        ("lamp", {"signer": "atecc608"}, "a lamp has no part 'signer'"),
+        ("gateway", {"supply": "supply"}, "a gateway has no part 'supply'"),
     ):
         with pytest.raises(UsageError, match=said):
             parts.chosen(kind, wanted)
@@ -316,42 +307,39 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_thermometer(name: str, boards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the wire of the board's page, through what MicroPython freezes into the chip's image."""
-    model = ds18b20.DS18B20(-10.5)
-    port = ManualPort(3)
-    model.attach(port)
-    onewire: Any = types.ModuleType("onewire")
-    onewire.OneWire = lambda pin: {hwboard.load(name).pins["ONEWIRE"]: ds18b20.Line(model)}[pin.number]
-    ds18x20: Any = types.ModuleType("ds18x20")
-    ds18x20.DS18X20 = MaximBus
-    monkeypatch.setitem(sys.modules, "onewire", onewire)
-    monkeypatch.setitem(sys.modules, "ds18x20", ds18x20)
-    opened = boards[0].Board(name, None, "", "", ["temperature", "ds18b20"]).part("temperature")
-    opened._clock = Time(port.clock)
-    port.advance(opened.start() * 1000)
-    assert [opened.read(rom) / 10 for rom in opened.scan()] == [-10.5]
-
-
-@pytest.mark.parametrize("name", BOARDS)
-def test_signer(name: str, boards: Any) -> None:
-    """The bus is slow enough that an address of zeros wakes the element."""
+def test_signer(name: str) -> None:
+    """The bus is slow enough that an address of zeros wakes the element; what it signs is verified by another
+    program."""
     hw = hwboard.load(name)
     model = ATECC608()
-    port = ManualPort(11)
-    model.attach(port)
-
-    def i2c(bus: int, *, scl: Pin, sda: Pin, freq: int) -> Any:
-        assert (bus, scl.number, sda.number) == (0, hw.pins["I2C_SCL"], hw.pins["I2C_SDA"])
-        return bus_of(Bus, model, port, freq)
-
-    module, machine = boards
-    machine.I2C = i2c
-    opened = module.Board(name, None, "", "", ["signer", "atecc608"]).part("signer")
-    opened._clock = Time(port.clock)
     digest = hashlib.sha256(b"a reading").digest()
-    verify(opened.public_key(), digest, opened.sign(digest))
-    assert model.violations == []
+    main = OPEN.format(
+        name=name, chosen=["signer", "atecc608"], roles=[("signer", "")], radio=False, settings={}
+    )
+    main += "p = opened['signer']\nprint(p.serial().hex())\nprint(p.public_key().hex())\n"
+    main += (
+        f"t = time.ticks_ms()\nprint(p.sign({digest!r}).hex())\nprint(time.ticks_ms() - t)\nprint('end')\n"
+    )
+    with World(3, costs=COSTS) as world:
+        board = world.add_board(
+            "b",
+            mpy_dir=folder(firmware() | {"main.py": main}),
+            chips={"signer": model},
+            wiring={"signer": hw.wiring["atecc608"]},
+            mcu=hw.mcu,
+            heap="400k",
+            on_exit="end",
+            float_levels=hw.float_levels,
+        )
+        world.run(20)
+    assert board.failures == []
+    serial, public, signature, took_ms, _ = board.console
+    assert serial == model.serial.hex() and int(took_ms) < 200
+    verify(bytes.fromhex(public), digest, bytes.fromhex(signature))
+    with pytest.raises(InvalidSignature):
+        verify(bytes.fromhex(public), hashlib.sha256(b"another").digest(), bytes.fromhex(signature))
+    assert model.violations == [] and model.wakes == 3
+    assert board.ports["signer"].current_ua == 0  # asleep
 
 
 def test_one_bus_for_all(boards: Any) -> None:
@@ -410,4 +398,4 @@ def test_a_refused_i2c_read_is_an_error_and_leaves_the_buffer_alone() -> None:
         )
         world.run(10)
     assert board.failures == []
-    assert board.console == [f"{n} {r} {e} True" for n in (1, 4, 40) for r, e in ((1, 19), (9, 5))]
+    assert board.console == [f"{n} {r} {e} True" for n in (1, 4, 40) for r, e in ((1, 19), (9, 19))]

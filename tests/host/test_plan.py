@@ -77,10 +77,14 @@ FULL: dict[str, Any] = {
                         "command": command(80, rampToLevelTime=2, rampFromLevelTime=8),
                     },
                 },
-                {"effect": {"operation": "Set", "source": {}, "command": command(70)}},
+                {"effect": {"type": "FixedControlEffect", "operation": "Set", "command": command(70)}},
             ],
         },
-        {"id": "feast", "fixedTimeControls": [{"startTime": "00:00", "command": command(100)}]},
+        {
+            "id": "feast",
+            "activePeriods": [],
+            "fixedTimeControls": [{"startTime": "00:00", "command": command(100)}],
+        },
     ],
     "calendar": {
         "rules": [
@@ -220,6 +224,19 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str, str]] = [
     (("timezone",), "CET-1CEST,J88,J298", "plan_zone", "Mm.w.d"),
     (("timezone",), "<A,B>-1", "plan_zone", "<A,B>-1"),
     (("timezone",), 1, "plan_zone", "timezone 1"),
+    (("timezone",), ..., "plan_zone", "timezone None"),
+    (("comment",), 5, "plan_format", "comment is not a text"),
+    ((*P, "activePeriods"), ..., "plan_program", "activePeriods is missing"),
+    ((*P, "fixedTimeControls"), ..., "plan_program", "fixedTimeControls is missing"),
+    ((*P, "type"), "ControlProgramTwo", "plan_program", "ControlProgramTwo"),
+    ((*P, "dynamicControls", 0, "effect", "type"), ..., "plan_program", "type is missing"),
+    (
+        (*P, "fixedTimeControls", 0, "command", "state"),
+        {"name": "LevelState", "level": 4},
+        "plan_program",
+        "'name'",
+    ),
+    ((*P, "fixedTimeControls", 0, "command", "state"), {"value": 4}, "plan_program", "name is missing"),
     (("latitude",), 90, "plan_position", "latitude 90"),
     (("latitude",), ..., "plan_position", "latitude is missing"),
     (("longitude",), 180.5, "plan_position", "longitude 180.5"),
@@ -253,6 +270,7 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str, str]] = [
     ((*P, "activePeriods", 0, "sunsetOffset"), 900, "plan_program", "weekday, period 1: sunsetOffset 900"),
     ((*P, "activePeriods", 2, "onLevel"), 51, "plan_program", "onLevel 51 is above offLevel 50"),
     ((*P, "activePeriods", 2, "onLevel"), -0.2, "plan_program", "onLevel -0.2"),
+    ((*P, "activePeriods", 2, "onLevel"), 0.004, "plan_program", "onLevel 0.004"),
     ((*P, "activePeriods", 3, "onLevel"), 10, "plan_program", "same onLevel"),
     ((*P, "activePeriods", 1, "endTime"), ..., "plan_program", "endTime is missing"),
     ((*P, "activePeriods", 1, "start"), 1, "plan_program", "'start'"),
@@ -280,6 +298,10 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str, str]] = [
     ((*R, 0, "condition", "days"), [], "plan_calendar", "without days"),
     ((*R, 0, "condition", "days", 0, "start"), 0, "plan_calendar", "start 0"),
     ((*R, 0, "condition", "occurrences"), ["6"], "plan_calendar", "'6'"),
+    ((*R, 0, "condition", "occurrences"), ["1", "1"], "plan_calendar", "each once"),
+    ((*R, 0, "condition", "occurrences"), list("12345L"), "plan_calendar", "five at the most"),
+    ((*R, 1, "condition", "dates"), ..., "plan_calendar", "without dates"),
+    ((*R, 1, "condition", "dates"), [], "plan_calendar", "without dates"),
     ((*R, 0, "condition", "occurrences"), [[]], "plan_calendar", "occurrences"),
     ((*R, 1, "condition", "dates", 0, "start"), "2026-07-14", "plan_calendar", "2026-07-14"),
     ((*R, 1, "condition", "dates", 0, "end"), "---05", "plan_calendar", "day of the month"),
@@ -306,7 +328,7 @@ def test_refusals(path: tuple[Any, ...], value: Any, reason: str, words: str) ->
 
 def test_a_plan_too_long_for_a_node() -> None:
     fixed = [{"startTime": f"{h:02}:00:01", "command": command(50, rampToLevelTime=999)} for h in range(12)]
-    programs = [{"id": f"p{n}", "fixedTimeControls": fixed} for n in range(8)]
+    programs = [{"id": f"p{n}", "activePeriods": [], "fixedTimeControls": fixed} for n in range(8)]
     with pytest.raises(plan.PlanError, match=r"plan_limit: plan: \d+ bytes, a node keeps 700"):
         plan.compile({**FULL, "controlPrograms": programs, "calendar": {}})
 

@@ -35,8 +35,7 @@ ZONES = (
     "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",
     "IST-2IDT,M3.4.4/26,M10.5.0",
     "NZST-12NZDT,M9.5.0,M4.1.0/3",
-    "EST5EDT4,J74,J311/1:30:15",
-    "AAA-3BBB,59,300/3",
+    "EST5EDT4,M3.2.0,M11.1.0/1:30:15",
 )
 
 levels = st.integers(0, 100)
@@ -46,30 +45,33 @@ command = st.builds(lambda level: {"state": {"level": level}}, levels)
 offset = st.integers(-90, 90)
 operation = st.sampled_from(model.OPERATIONS)
 lux_level = st.floats(0.1, 0.4)
-period = st.one_of(
-    st.builds(lambda a, b: {"name": "AbsoluteActivePeriod", "startTime": a, "endTime": b}, clock, clock),
-    st.builds(
-        lambda a, b: {"name": "AstroClockActivePeriod", "sunsetOffset": a, "sunriseOffset": b}, offset, offset
-    ),
-    st.builds(
-        lambda on: {"name": "SensorActivePeriod", "sensor": {}, "onLevel": on, "offLevel": on + 0.4},
-        lux_level,
-    ),
-    st.builds(
-        lambda a, b, c, d, on: {
-            "name": "AstroAndSensorActivePeriod",
-            "sensor": {},
-            "sunsetOffset": a,
-            "sunriseOffset": b,
-            "pcActiveBeforeSunset": abs(c),
-            "pcActiveBeforeSunrise": abs(d),
-            "onLevel": on,
-            "offLevel": on + 0.4,
-        },
-        *[offset] * 4,
-        lux_level,
-    ),
-)
+
+
+def periods(on: float) -> st.SearchStrategy[dict[str, Any]]:
+    """Periods of one program, whose photocell has one pair of thresholds."""
+    lux = {"sensor": {}, "onLevel": on, "offLevel": on + 0.4}
+    return st.one_of(
+        st.builds(lambda a, b: {"name": "AbsoluteActivePeriod", "startTime": a, "endTime": b}, clock, clock),
+        st.builds(
+            lambda a, b: {"name": "AstroClockActivePeriod", "sunsetOffset": a, "sunriseOffset": b},
+            offset,
+            offset,
+        ),
+        st.just({"name": "SensorActivePeriod", **lux}),
+        st.builds(
+            lambda a, b, c, d: {
+                "name": "AstroAndSensorActivePeriod",
+                "sunsetOffset": a,
+                "sunriseOffset": b,
+                "pcActiveBeforeSunset": abs(c),
+                "pcActiveBeforeSunrise": abs(d),
+                **lux,
+            },
+            *[offset] * 4,
+        ),
+    )
+
+
 astro = st.builds(
     lambda o, e, op, c: {"offset": o, "solarEventType": e, "operation": op, "command": c},
     offset,
@@ -104,7 +106,7 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
         programs.append(
             {
                 "id": name,
-                "activePeriods": draw(st.lists(period, max_size=3)),
+                "activePeriods": draw(st.lists(periods(draw(lux_level)), max_size=3)),
                 "fixedTimeControls": [
                     {"startTime": f"{m // 60:02}:{m % 60:02}:00", "command": draw(command)} for m in times
                 ],
@@ -228,20 +230,31 @@ BAD: list[tuple[str, tuple[Any, ...], Any]] = [
     ("plan_format", ("defaultLightState",), 50.5),
     ("plan_format", ("sunEvent",), "nautical"),
     ("plan_format", ("controlPrograms",), {}),
-    ("plan_format", ("calendar",), DROP),
+    ("plan_format", ("comment",), 5),
+    ("plan_format", ("defaultLightState",), DROP),
     ("plan_format", ("latitute",), 1),
     ("plan_zone", ("timezone",), "Europe/Paris"),
     ("plan_zone", ("timezone",), "CET-1CEST"),
     ("plan_zone", ("timezone",), "CET-1CEST,M3.5.7,M10.5.0"),
     ("plan_zone", ("timezone",), "CET-1CEST,M3.5.0/168,M10.5.0"),
     ("plan_zone", ("timezone",), "CET-25"),
+    ("plan_zone", ("timezone",), "EST5EDT4,J74,J311"),
+    ("plan_zone", ("timezone",), "AAA-3BBB,59,300/3"),
+    ("plan_zone", ("timezone",), "CET-1CEST,M03.5.0,M10.5.0"),
+    ("plan_zone", ("timezone",), "CET-\N{ARABIC-INDIC DIGIT ONE}"),
     ("plan_zone", ("timezone",), None),
-    ("plan_position", ("latitude",), 90.1),
+    ("plan_zone", ("timezone",), DROP),
+    ("plan_position", ("latitude",), DROP),
+    ("plan_position", ("latitude",), 90),
     ("plan_position", ("longitude",), "2"),
     ("plan_position", ("longitude",), float("nan")),
     ("plan_program", (*P, "id"), 5),
     ("plan_program", (*P, "id"), DROP),
     ("plan_program", (*P, "activePeriods"), DROP),
+    ("plan_program", (*P, "fixedTimeControls"), DROP),
+    ("plan_program", (*P, "type"), "ControlProgramTwo"),
+    ("plan_limit", (*P, "fixedTimeControls"), [{}] * 13),
+    ("plan_limit", (*C, "rules"), [{}] * 25),
     ("plan_program", (*P, "activePeriods", 0, "name"), "ValueActivePeriod"),
     ("plan_program", (*P, "activePeriods", 0, "name"), "ActivePeriodAbsolute"),
     ("plan_program", (*P, "activePeriods", 0, "onLevel"), 61),

@@ -14,6 +14,7 @@ from tests.host import (
     test_chips_energy,
     test_chips_i2c,
     test_chips_inputs,
+    test_chips_pcf8593,
     test_chips_ranging,
     test_chips_sensors,
 )
@@ -23,6 +24,7 @@ MODULES = {
     test_chips_sensors: 17,
     test_chips_i2c: 17,
     test_chips_inputs: 17,
+    test_chips_pcf8593: 6,
     test_chips_ds18b20: 17,
     test_chips_ranging: 17,
     test_chips_energy: 6,

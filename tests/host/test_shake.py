@@ -72,13 +72,27 @@ def test_what_nobody_mentions_goes_and_lines_stay() -> None:
     assert (
         "_gone" not in found["a"]
         and "_HIDDEN = const(4)" in found["a"]
-        and "\nSHOWN = const(3)" in found["a"]
+        and "\n_SHOWN = const(3)" in found["a"]
     )
+    assert "from a import Part" in found["b"] and "self._x + (3)," in found["b"], "the number itself"
     assert found["a"].count("\n") == A.count("\n")
     for text, kept in ((found["a"], "return self._x"), (found["b"], "return More().run()")):
         before = A if text is found["a"] else B
         line = next(n for n, row in enumerate(before.splitlines()) if kept in row)
         assert kept in text.splitlines()[line]
+
+
+def test_constants_of_others_become_numbers_and_const_goes() -> None:
+    a = "from firmware.protocols.compat import const, forget\n"
+    a += "LOW = const(-3)\nBITS = const(1 << 4)\nMADE = const(LOW)\n"
+    b = "from a import (\n    LOW,\n    BITS,\n    MADE,\n)\n\ndef f(x):\n    return x - LOW * BITS + MADE\n"
+    c = "from a import LOW\ndef g(LOW):\n    return LOW\nprint(LOW)\n"
+    found = shake({"a": a, "b": b, "c": c}, frozenset({"f", "g", "forget"}))
+    assert found["a"].splitlines()[0] == "from firmware.protocols.compat import forget"
+    assert "return x - (-3) * (1 << 4) + MADE" in found["b"].splitlines()[7]
+    assert found["b"].splitlines()[0] == "from a import MADE" and "(-3)" not in found["c"]
+    used = "from firmware.protocols.compat import const\nX = [const]\n"
+    assert shake({"a": used}, frozenset({"X"}))["a"] == used
 
 
 def test_private_names_become_few_and_a_family_shares_them() -> None:

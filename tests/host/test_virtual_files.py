@@ -1,5 +1,7 @@
 """Files in a board's flash: what is written is read back, by us and by the board."""
 
+import time
+
 import pytest
 
 from hw.virtual.files import read_file, write_files
@@ -16,6 +18,16 @@ def test_what_is_written_is_read_back() -> None:
     write_files(flash, {"lamp": b"5 1\n"})
     assert read_file(flash, "lamp") == b"5 1\n"
     assert read_file(flash, "deep/er/file")[:3] == b"\0\1\2"
+
+
+def test_no_clock_of_this_machine_is_in_the_image() -> None:
+    images = []
+    for _ in range(2):
+        flash = Flash()
+        write_files(flash, {"lamp": b"4 0\n"})
+        images.append(bytes(flash.mem))
+        time.sleep(0.01)
+    assert images[0] == images[1]
 
 
 def test_what_is_not_there_is_named() -> None:

@@ -1,17 +1,9 @@
 """The stock ways of the ESP32 port of MicroPython 1.25 that drivers written elsewhere rely on."""
 
-from typing import Any
-
 from hw.virtual import World
 from hw.virtual.chips.base import I2cChip, PinChip
-from hw.virtual.testing import add_script, run_script
-
-
-def lines(text: str, until_s: float = 60.0, **options: Any) -> list[str]:
-    board = run_script(text, until_s, **options)
-    assert board.failures == []
-    return board.console
-
+from hw.virtual.testing import add_script
+from tests.host.virtual_bench import lines
 
 #: Prints what each expression gives, or the exception it raises.
 EACH = """
@@ -160,7 +152,7 @@ def test_numbers_of_peripherals() -> None:
         "ValueError I2C(2) doesn't exist",
         "ValueError invalid Timer number, max 4",
         *("b'\\xff'",) * 2,
-        "TypeError object of type 'int' has no len()",
+        "TypeError object with buffer protocol required",
         "ValueError buffers must be the same length",
         *("None", "0"),
         *("True", "False"),
@@ -221,7 +213,7 @@ def test_a_handler_may_use_a_bus_whatever_it_answers() -> None:
         while len(seen) < 40:
             n += 1
             space.set_i32("k", n)
-        print(seen == [5, 19] * 20, space.get_i32("k") == n > 100)
+        print(seen == [19, 19] * 20, space.get_i32("k") == n > 100)
         """
     with World() as world:
         board = add_script(world, "b", text, chips={"x": Deaf()}, wiring={"x": {"i2c": 0}})

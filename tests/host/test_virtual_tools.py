@@ -64,6 +64,84 @@ def test_a_failing_script_and_a_wrong_option_exit_with_1(tmp_path: Path) -> None
     assert "ed25519.sign" in command("costs").stdout
 
 
+DALI = """
+import time
+from machine import Pin, disable_irq, enable_irq
+tx, rx = Pin(2, Pin.OUT, value=0), Pin(6, Pin.IN)
+
+def ask(frame):
+    levels = [1]
+    for i in range(16, -1, -1):
+        bit = 1 if i == 16 else frame >> i & 1
+        levels += [1 - bit, bit]
+    t = time.ticks_us()
+    for i, level in enumerate(levels + [1]):
+        while time.ticks_diff(time.ticks_us(), t) < 416 * i:
+            pass
+        tx(1 - level)
+    end = time.ticks_add(time.ticks_us(), 20000)
+    while time.ticks_diff(end, time.ticks_us()) > 0:
+        if not rx():
+            return True
+    return False
+
+time.sleep_ms(500)
+for short in (0, 1, 2, 5):
+    print(short, ask((short << 1 | 1) << 8 | 0x91))
+    time.sleep_ms(50)
+"""
+
+
+@pytest.mark.parametrize(("gears", "there"), [(None, [0]), ("2", [0, 1]), ("0", []), ("[5, null]", [5])])
+def test_gear_on_a_dali_line_from_the_command_line(
+    tmp_path: Path, gears: str | None, there: list[int]
+) -> None:
+    """QUERY CONTROL GEAR PRESENT by a program that sends and listens by hand."""
+    script = tmp_path / "s.py"
+    script.write_text(DALI)
+    option = [] if gears is None else ["--set", f"dali.gears={gears}"]
+    done = command(
+        "run", str(script), "--board", "heltec_wifi_lora_32_v3", "--chip", "dali=dali_bus", *option
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line.split()[1:] for line in done.stdout.splitlines()]
+    assert said == [[str(short), str(short in there)] for short in (0, 1, 2, 5)]
+
+
+def test_parts_are_found_by_the_boards_pins(tmp_path: Path) -> None:
+    """Whatever the program calls its buses, and whatever the part is called."""
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import time\nfrom machine import I2C, SoftI2C, UART\n"
+        "u = UART(2, 9600, tx=47, rx=48)\n"
+        "print(I2C(1, scl=42, sda=41).scan(), SoftI2C(scl=42, sda=41).scan(), I2C(0, scl=9, sda=8).scan())\n"
+        "time.sleep(1)\nprint(u.any() > 3)\n"
+    )
+    chips = ["--chip", "mine=ina219", "--chip", "far=a02yyuw", "--set", "far.uart=2"]
+    done = command("run", str(script), "--board", "heltec_wifi_lora_32_v3", *chips)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(maxsplit=1)[1] for line in done.stdout.splitlines()] == ["[64] [64] []", "True"]
+
+
+def test_a_loop_that_waits_for_a_variable_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hw.virtual import __main__ as program
+
+    monkeypatch.setattr(program, "World", lambda seed, start: World(seed, start, hang_s=0.5))
+    script = tmp_path / "s.py"
+    script.write_text("flag = 0\nwhile not flag:\n    pass\n")
+    assert program.main(["run", str(script)]) == 1
+    assert "stuck: " in (said := capsys.readouterr().err) and "machine.idle()" in said
+    script.write_text(
+        "import machine\nn = [0]\n"
+        "machine.Timer(0, mode=machine.Timer.ONE_SHOT, period=9, callback=lambda t: n.append(1))\n"
+        "while len(n) < 2:\n    machine.idle()\nprint('got it')\n"
+    )
+    assert program.main(["run", str(script)]) == 0
+    assert "got it" in capsys.readouterr().out
+
+
 def test_a_serial_port_in_virtual_time() -> None:
     with World() as world:
         board = add_script(world, "b", ECHO)

@@ -54,6 +54,9 @@ class Flag:
     def clear(self):
         self.state = False
 
+    def is_set(self):
+        return self.state
+
     async def wait(self):
         while not self.state:
             if not self._time.step(self._time.deadline):

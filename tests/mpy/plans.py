@@ -1,7 +1,7 @@
 """Lighting plans for tests, in the compact form, and what a fresh node makes of them; no test here."""
 
-from firmware.furniture import night, plan, schedule
-from firmware.furniture.zone import days
+from firmware.furniture import calendar, night, plan, schedule, sun
+from firmware.furniture.dates import days
 from firmware.protocols.cbor import encode
 
 PARIS = "CET-1CEST,M3.5.0,M10.5.0/3"
@@ -29,9 +29,15 @@ def prog(fixed=(), periods=(), astro=(), dynamic=()):
     return [list(periods), [list(f) for f in fixed], list(astro), list(dynamic)]
 
 
+def table(compact, t):
+    """As `night.build`, but the modules stay."""
+    day, nights = calendar.day(compact, t)
+    return schedule.table(day, sun.nights(*nights) if nights else ())
+
+
 def at(compact, t):
     """(level, ramp, next, reason) that a fresh node finds at `t`."""
-    it = night.Night(schedule.table(compact, t))
+    it = night.Night(table(compact, t))
     return it.at(t) + (it.reason,)
 
 
@@ -41,7 +47,7 @@ def level(compact, t):
 
 def switches(compact, t):
     """[(instant, level), ...] of the lighting day of `t`, by walking along `next`."""
-    it = night.Night(schedule.table(compact, t))
+    it = night.Night(table(compact, t))
     found = []
     t = it.begin
     while t < it.end:

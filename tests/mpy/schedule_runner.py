@@ -21,9 +21,15 @@ sys.path.insert(0, ".")
 
 
 def answer(question):
-    from firmware.furniture import night, plan, schedule
+    from firmware.furniture import calendar, night, plan, schedule, sun
     from firmware.furniture.lamp import Lamp
+    from firmware.kinds.lamp_orders import override
     from firmware.protocols.cbor import WireError
+
+    def table(t):
+        # As `night.build`, but the modules stay.
+        day, nights = calendar.day(blob, t)
+        return schedule.table(day, sun.nights(*nights) if nights else ())
 
     blob = binascii.unhexlify(question["plan"])
     try:
@@ -40,9 +46,9 @@ def answer(question):
     it = None
     for n, t in enumerate(question["times"]):
         if it is None:
-            it = night.Night(schedule.table(blob, t))
+            it = night.Night(table(t))
         elif not it.begin <= t < it.end:
-            it.load(schedule.table(blob, t))
+            it.load(table(t))
         if question.get("lux"):
             lux = question["lux"][n]
             it.light(None if lux is None else round(lux * 100))
@@ -54,7 +60,11 @@ def answer(question):
             now = (t - question["times"][0]) * 1000
             while overrides and overrides[0][0] <= t:
                 command = overrides.pop(0)[1]
-                refusals.append(lamp.override(now, *command) if command else lamp.resume())
+                if command:
+                    asked, for_s, to_s, start_s, back_s = command
+                    refusals.append(override(lamp, now, asked, for_s, to_s, 0, start_s, back_s))
+                else:
+                    refusals.append(lamp.resume())
             lamp.step(now, level, ramp, reason)
             level = lamp.target
             reason = lamp.reason

@@ -1,6 +1,7 @@
 """Which commands are obeyed, which refused, and what is answered (TRUST 4, 19)."""
 
 from firmware.clock import EPOCH_GPS
+from firmware.drivers.errors import ChipError
 from firmware.protocols import reasons
 from firmware.protocols.cbor import WireError, decode, encode
 from firmware.protocols.opener import Opener
@@ -47,6 +48,8 @@ class Site:
 
     def execute(self, op, args):
         self.ran.append((op, args))
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
         return self.outcome
 
     def frame(self, op, *args, ref=None, ttl=600, cseq=None):
@@ -93,6 +96,23 @@ def test_what_the_executor_says_is_answered():
         assert site.say(LIGHT, 0, 60, 0) == outcome
     assert [r[1] for r in site.results()] == ["local_override", "interlock"]
     assert site.commands.refused == 2 and site.commands.done == 0
+
+
+def test_a_kind_that_fails_is_answered_and_its_number_is_used_up():
+    for error, name in (
+        (IndexError("kind"), "failed"),
+        (ChipError("dali", "no_answer"), "failed"),
+        (MemoryError(), "no_memory"),
+        (WireError("guard"), "guard"),
+    ):
+        site = Site()
+        site.outcome = error
+        frame = site.frame(LIGHT, 0, 60, 0)
+        assert site.give(frame) == name
+        assert site.give(frame) == "stale" and len(site.ran) == 1
+        site.outcome = None
+        assert site.say(RESUME) == "done"
+        assert site.results() == [(1, name, 1), (1, "stale", 1), (2, "done", 2)]
 
 
 def test_exact_replay_is_stale_and_answered_once_a_minute():
@@ -337,6 +357,17 @@ def test_quality_2_step_back_is_kept_across_boots():
     assert site.board.counters.generation == 1
     site.reboot()
     assert site.board.counters.generation == 1
+
+
+def test_a_time_that_no_node_can_count_is_refused_by_name():
+    for gps_s in (0, EPOCH_GPS - 1, EPOCH_GPS + (1 << 30), EPOCH_GPS + (1 << 31), 0xFFFFFFFF):
+        site = Site()
+        assert site.say(TIME, gps_s, 0) == "op_args", gps_s
+        assert site.board.clock.quality == 0
+        assert site.results() == [(1, "op_args", 1 if gps_s < EPOCH_GPS else 0)]
+    for gps_s in (EPOCH_GPS, EPOCH_GPS + (1 << 30) - 1):
+        site = Site()
+        assert site.say(TIME, gps_s, 0) == "done" and site.board.clock.quality == 2
 
 
 def test_want_and_ck_ack_through_commands():

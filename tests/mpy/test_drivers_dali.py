@@ -246,6 +246,29 @@ def test_light():
     assert raises(NoReply, gear.status)
 
 
+def test_several_gears_tell_their_status_as_one():
+    """Their answers collide, so each bit is asked for: any answer, also a garbled one, is a yes."""
+    garbled = [417, 417, 3000]
+    for answers, status in (
+        ({}, 0),
+        ({0x93: 255}, 4),
+        ({0x93: garbled}, 4),
+        ({0x93: garbled, 0x92: 255}, 6),
+        ({0x92: garbled}, 2),
+        ({0xAA: 255, 0x93: garbled}, 5),
+    ):
+        found = {0xFF90: garbled}
+        found.update([(0xFF00 | op, answer) for op, answer in answers.items()])
+        line = Line(found.get)
+        assert Gear(line.bus()).status() == status
+        assert sorted(line.sent()) == [0xFF90, 0xFF92, 0xFF93, 0xFFAA]
+    line = Line()
+    assert raises(NoReply, Gear(line.bus()).status)
+    assert len(line.frames) == 1, "silence is asked once"
+    line.dead = True
+    assert raises(BusError, Gear(line.bus()).status).args == ("dali", "low")
+
+
 def test_settings_are_read_back():
     line = Line(lambda frame: {0xA4: 254, 0xA3: 255, 0xA5: 0x47}.get(frame & 0xFF) if frame & 0x100 else None)
     gear = Gear(line.bus(), 5)

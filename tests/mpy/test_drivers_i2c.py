@@ -270,6 +270,14 @@ class Thermometers:
         self.scratch = b"\x00\x00\x4b\x46\x7f\xff\x0c\x10\x00"
         self.error = None
         self.roms = []
+        self.ow = self
+        self.level = 1
+
+    def reset(self, required):
+        self.convert_temp()
+
+    def readbit(self):
+        return self.level
 
     def scan(self):
         return self.roms
@@ -352,7 +360,12 @@ def test_thermometer_errors():
     body = b"\x28\xff\x64\x1e\x0f\x16\x03"
     good = body + bytes((_crc8(body),))
     ds.roms = [bytearray(good), body + b"\x00", b"\x10" + good[1:], bytes(8)]
+    ds.error = OneWireError()
+    assert raises(BusError, sensor.scan).args == ("ds18b20", "presence")
+    ds.error = None
     assert sensor.scan() == [good]
+    ds.level = 0
+    assert raises(BusError, sensor.scan).args == ("ds18b20", "low")
 
 
 class Element:
@@ -409,6 +422,7 @@ def test_element_dialogue():
     nonce = b"\x27\x16\x03\x00\x00" + digest
     sign = b"\x07\x41\x80\x03\x00"
     assert bus.sent == [
+        (0x60, b"\x01"),
         (0, b"\0"),
         (0x60, b"\x03" + nonce + bytes((crc16(nonce) & 0xFF, crc16(nonce) >> 8))),
         (0x60, b"\x03" + sign + bytes((crc16(sign) & 0xFF, crc16(sign) >> 8))),
@@ -417,7 +431,7 @@ def test_element_dialogue():
     bus.answers = [WAKE, framed(b"\0\0\x60\2")]
     bus.sent.clear()
     assert element.info() == b"\0\0\x60\2"
-    assert bus.sent[1] == (0x60, b"\x03\x07\x30\x00\x00\x00\x03\x5d")
+    assert bus.sent[2] == (0x60, b"\x03\x07\x30\x00\x00\x00\x03\x5d")
     assert raises(ConfigError, element.sign, b"short").args == ("digest",)
 
 
@@ -460,7 +474,7 @@ def test_element_own_wake():
     # Awake from before: put to sleep, woken again.
     bus = Element([framed(b"\0\0\x60\2"), WAKE, framed(b"\0\0\x60\2")])
     assert ATECC608(bus, clock=Clock()).info()[2] == 0x60
-    assert [a for a, _ in bus.sent] == [0, 0x60, 0, 0x60, 0x60]
+    assert [a for a, _ in bus.sent] == [0x60, 0, 0x60, 0, 0x60, 0x60]
     bus = Element([framed(b"\0"), framed(b"\0"), WAKE, framed(b"\0\0\x60\2")])
     assert raises(BusError, ATECC608(bus, clock=Clock()).info).args == ("atecc608", "wake")
 

@@ -1,7 +1,7 @@
 """Drivers of plain inputs and outputs under both interpreters: debouncing, times, interlock, ropes and light."""
 
 from firmware.drivers import output, rope
-from firmware.drivers.contact import Contact
+from firmware.drivers.contact import Contact, numbered
 from firmware.drivers.errors import BusError, ChipError, ConfigError, NotReady
 from firmware.drivers.output import Output
 from firmware.drivers.photocell import Photocell
@@ -158,6 +158,21 @@ def test_contact_handler_allocates_nothing():
     clock.ms = 2000
     pin.level = 1
     heap_locked(lambda: handler(None))
+
+
+def test_contact_by_its_number():
+    told = []
+    found = ["one", None, "three"]
+    for contacts, n, wanted in (
+        (found, 0, (None, True)),
+        (None, 0, (None, True)),
+        (found, 101, ("one", False)),
+        (found, 3, ("three", True)),
+    ):
+        assert numbered(contacts, n, None) == wanted, n
+    for contacts, n in ((found, 1), (found, 103), (found, 2), (found, 4), (found, 100), (None, 1), ([], 101)):
+        assert numbered(contacts, n, lambda *why: told.append(why))[0] is None
+        assert told.pop() == ("contacts", "no_pin", n) and told == []
 
 
 def test_relay():

@@ -1,6 +1,6 @@
 """Bin rules; expected values from solid geometry, from the filter's recipe, or by hand from the rule's text."""
 
-from firmware.furniture import bin, echo, geometry, hatch
+from firmware.furniture import bin, echo, fire, geometry, hatch
 from firmware.furniture.bin_check import check
 from firmware.protocols.cbor import WireError
 from tests.mpy.support import raises
@@ -40,6 +40,18 @@ def test_sound_in_cold_and_warm_air():
     assert abs(echo.in_air(1056, -100) - 1000) <= 1
     assert abs(echo.in_air(966, 400) - 1000) <= 1
     assert echo.in_air(1234, 200) == 1234
+
+
+def test_a_burst_without_an_echo_keeps_its_place():
+    samples = []
+    for mm in (None, None, 700, None, 702):
+        samples = echo.older(samples, mm)
+    assert samples == [702, 0, 700], "newest first, none at the old end"
+    for n in range(30):
+        samples = echo.older(samples, n + 1)
+    assert samples == list(range(30, 5, -1)), "the 24 of a reading and its own"
+    samples = [5] + [0] * 23 + [7]
+    assert echo.older(samples, None) == [0, 5]
 
 
 def test_class_has_a_margin():
@@ -132,6 +144,10 @@ def test_impossible_containers_and_thresholds_are_refused_by_name():
 # What happens to the container
 
 
+def heat(watch, t_s, ddegc):
+    return fire.heat(watch.s, watch.r, t_s, ddegc)
+
+
 class Bin:
     """A burst an hour."""
 
@@ -168,7 +184,7 @@ def test_emptied_is_told_once_at_the_second_reading():
     b.all(30, 55, 80)
     assert b.at(4) == 0 and b.it.fill == 80 and not b.it.fresh, "one reading may be wrong"
     assert b.at(3) == EMPTIED and b.it.fill == 3 and b.it.fresh
-    assert b.it.heat(b.t + 60, 200) == 0
+    assert heat(b.it, b.t + 60, 200) == 0
     assert b.at(3) == 0
 
 
@@ -259,6 +275,15 @@ def test_a_sensor_that_floods_lies_freezes_or_dies_is_told_apart():
     assert b.at(43) == 0, "and it goes on"
 
 
+def test_a_frozen_sensor_is_told_by_what_it_says_itself():
+    w = bin.Watch(SHAPE)
+    for h in range(80):
+        assert w.step(HOUR * h, 700 + h % 5, raw=700) == (FAILURE if h >= 72 else 0), h
+    w = bin.Watch(SHAPE)
+    for h in range(80):
+        assert w.step(HOUR * h, 700, raw=700 + h // 40) == 0, h
+
+
 def test_cold_air_is_not_deeper_than_the_bin():
     b = Bin()
     assert b.at(-6) == 0 and b.it.fill == 0 and b.it.fresh
@@ -288,17 +313,17 @@ def test_every_threshold_belongs_to_what_it_begins():
     for tilt, alarms in ((29, 0), (30, TILTED), (20, TILTED), (19, 0)):
         assert w.step(0, 700, tilt=tilt) == alarms
     for value, alarms in ((599, 0), (600, HOT)):
-        assert bin.Watch(SHAPE).heat(1000, value) == alarms
+        assert heat(bin.Watch(SHAPE), 1000, value) == alarms
     for value, alarms in ((699, HOT), (700, FIRE | HOT)):
         w = bin.Watch(SHAPE)
         for n in range(9):
-            got = w.heat(1000 + 601 * n, value)
+            got = heat(w, 1000 + 601 * n, value)
         assert got == alarms
     for rise, alarms in ((49, 0), (50, FIRE)):
         w = bin.Watch(SHAPE)
-        assert [w.heat(1000 + 60 * n, 100 + rise * n) for n in range(4)][-1] == alarms
+        assert [heat(w, 1000 + 60 * n, 100 + rise * n) for n in range(4)][-1] == alarms
     for until, alarms in ((500, FIRE), (499, 0)):
-        assert [w.heat(2000 + n, until) for n in range(2)][-1] == alarms
+        assert [heat(w, 2000 + n, until) for n in range(2)][-1] == alarms
     w = bin.Watch(SHAPE)
     for t, speed in ((0, 0), (43199, 0), (43200, 20 * 20)):
         w.step(t, 1200 - (200 if t else 0))
@@ -324,30 +349,36 @@ def test_fill_speed_and_forecast():
 
 def test_fire_by_level_and_by_rate_of_rise():
     w = bin.Watch(SHAPE)
-    assert w.heat(1000, 250) == 0
-    assert w.heat(1060, 850) == HOT, "one reading may be the sensor's power-on value"
-    assert w.heat(1120, 255) == 0
-    assert [w.heat(1180 + 60 * n, 710) for n in range(2)][-1] == FIRE | HOT
-    assert w.heat(1300, 550) == FIRE, "until it is out"
-    assert w.heat(1360, 480) == 0
+    assert heat(w, 1000, 250) == 0
+    assert heat(w, 1060, 850) == HOT, "one reading may be the sensor's power-on value"
+    assert heat(w, 1120, 255) == 0
+    assert [heat(w, 1180 + 60 * n, 710) for n in range(2)][-1] == FIRE | HOT
+    assert heat(w, 1300, 550) == FIRE, "until it is out"
+    assert heat(w, 1360, 480) == 0
     w = bin.Watch(SHAPE)
-    seen = [w.heat(1000 + 60 * n, 200 + 60 * n) for n in range(4)]
+    seen = [heat(w, 1000 + 60 * n, 200 + 60 * n) for n in range(4)]
     assert seen == [0, 0, FIRE, FIRE], "6 K a minute, far below 70 degC"
-    seen = [w.heat(2000 + 60 * n, 500 - n) for n in range(3)]
+    seen = [heat(w, 2000 + 60 * n, 500 - n) for n in range(3)]
     assert seen[-1] == 0
+
+
+def test_a_rise_is_one_of_ten_minutes_at_most():
+    for s, rise, alarms in ((600, 500, FIRE | HOT), (601, 520, HOT)):
+        w = bin.Watch(SHAPE)
+        assert [heat(w, 1000 + s * n, -400 + rise * n) for n in range(3)][-1] == alarms
 
 
 def test_sun_on_a_bin_is_no_fire():
     w = bin.Watch(SHAPE)
-    seen = [w.heat(1000 + 60 * n, 250 + 12 * n) for n in range(30)]
+    seen = [heat(w, 1000 + 60 * n, 250 + 12 * n) for n in range(30)]
     assert set(seen) <= {0, HOT}
 
 
 def test_fire_outlasts_the_next_burst():
     b = Bin()
     b.at(50)
-    b.it.heat(1000, 720)
-    b.it.heat(1060, 730)
+    heat(b.it, 1000, 720)
+    heat(b.it, 1060, 730)
     assert b.at(50) == FIRE | HOT
     assert b.at(50, lid=True) == FIRE | HOT | LID_OPEN
 
@@ -388,6 +419,24 @@ def test_a_later_order_replaces_the_time_of_the_earlier():
     assert h.order(True, 50000, 60) == "done"
     assert h.step(100000, True) == 1
     assert h.step(110000, True) == 0
+
+
+def test_a_later_order_gives_no_more_time_to_answer():
+    h = hatch.Hatch(2000, 3600)
+    for now in (0, 1000, 1900):
+        assert h.order(True, now, 60) == "done" and h.step(now, False) == 1
+    assert h.step(2000, False) == 0 and h.outcome == "failed"
+
+
+def test_a_lock_on_its_way_back_takes_no_order():
+    """Its contact would still say closed, and be believed."""
+    h = hatch.Hatch(2000, 3600)
+    h.order(True, 0, 60)
+    h.step(500, True)
+    h.order(False, 1000)
+    assert h.order(True, 1100, 60) == "busy" and h.step(1200, True) == 0
+    assert h.step(1300, False) == 0
+    assert h.order(True, 1400, 60) == "done" and h.step(1400, False) == 1
 
 
 def test_lock_without_an_answer_is_let_go():

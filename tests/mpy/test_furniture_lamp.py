@@ -1,10 +1,18 @@
-"""What a lamp is told to do: precedence, commands and bounds, ramps, output stage, fallback order."""
+"""What a lamp is told to do: precedence, commands and bounds, ramps, output stage."""
 
-from firmware.furniture import fallback, lamp
-from firmware.furniture.fallback import Fallback
-from firmware.furniture.lamp import DEFAULT, LOCAL, OVERRIDE, PROGRAM, SENSOR, Lamp
+from firmware.furniture import lamp
+from firmware.furniture.lamp import DEFAULT, LOCAL, OVERRIDE, PROGRAM, SENSOR
 from firmware.furniture.luminaire import Luminaire, line, valid
+from firmware.kinds import lamp_orders
 from tests.mpy.support import heap_locked
+
+
+class Lamp(lamp.Lamp):
+    """With the commands that a board loads when one comes."""
+
+    override = lamp_orders.override
+    raise_ = lamp_orders.raise_
+    identify = lamp_orders.identify
 
 
 def settle(it, now, *inputs):
@@ -97,16 +105,6 @@ def test_an_override_ends_by_itself_and_newer_replaces_older():
     assert settle(it, 61001, 40) == (40, PROGRAM)
 
 
-def test_an_override_waits_for_its_start_and_deletes_the_one_before():
-    it = Lamp()
-    it.override(0, 70, 3600)
-    assert it.override(1000, 20, 60, 0, 100) is None
-    assert settle(it, 1000, 40) == (40, PROGRAM)
-    assert settle(it, 100999, 40) == (40, PROGRAM)
-    assert settle(it, 101000, 40) == (20, OVERRIDE)
-    assert settle(it, 161000, 40) == (40, PROGRAM)
-
-
 def test_refusals_change_nothing():
     it = Lamp(100, 10)
     assert it.override(0, 50, 600) is None
@@ -115,19 +113,16 @@ def test_refusals_change_nothing():
         ((-1, 60), "op_args"),
         ((50, 60, 3601), "op_args"),
         ((50, 60, -1), "op_args"),
-        ((50, 60, 0, -1), "op_args"),
-        ((50, 60, 0, 0, 3601), "op_args"),
         ((50, 0), "ttl"),
         ((50, 86401), "ttl"),
-        ((50, 60, 0, 86341), "ttl"),
         ((9, 60), "below_floor"),
         ((0, 60), "below_floor"),
-        ((50, 14401, 0, 0, 0, 1), "ttl"),
-        ((50, 60, 0, 14341, 0, 1), "ttl"),
+        ((50, 14401, 0, 1), "ttl"),
+        ((101, 60, 0, 1), "op_args"),
     ):
         assert it.override(0, *args) == name, args
         assert settle(it, 1, 40) == (50, OVERRIDE), args
-    for args in ((10, 86400, 3600, 0, 3600), (100, 1), (50, 60, 0, 86340), (0, 14400, 0, 0, 0, 1)):
+    for args in ((10, 86400, 3600), (100, 1), (0, 14400, 0, 1)):
         assert it.override(0, *args) is None, args
 
 
@@ -153,6 +148,54 @@ def test_shedding_only_darkens_and_a_crossing_keeps_its_light():
     assert settle(street, 3600000, 100) == (100, PROGRAM)
     assert street.override(0, 0, 60, shed=1) is None
     assert settle(street, 1, 100) == (20, OVERRIDE)
+
+
+def test_shedding_and_an_override_stand_side_by_side():
+    """The lower of both holds, whichever came first, and neither deletes the other."""
+    for first in (0, 1):
+        it = Lamp()
+        it.step(0, 100)
+        for shed in (first, 1 - first):
+            assert it.override(0, 50 if shed else 20, 600 if shed else 7200, shed=shed) is None
+        assert settle(it, 1, 100) == (20, OVERRIDE), "no ceiling raises what is below it"
+        assert settle(it, 600000, 100) == (20, OVERRIDE), "what was commanded still is"
+        assert settle(it, 7200000, 100) == (100, PROGRAM)
+    it.override(8000000, 30, 7200, shed=1)
+    assert it.override(8000000, 100, 600) is None
+    assert settle(it, 8001000, 100) == (30, OVERRIDE)
+    assert settle(it, 8600000, 100) == (30, OVERRIDE), "its end does not end the shedding"
+    it.override(8600000, 10, 600)
+    it.resume()
+    assert settle(it, 8600001, 100) == (30, OVERRIDE), "nor does RESUME"
+    assert it.override(8700000, 100, 600, shed=1) is None
+    assert settle(it, 8700001, 100) == (100, PROGRAM), "100 does"
+    assert it.raise_(8700002, 100, 60) is None
+
+
+def test_floors_hold_on_both():
+    it = Lamp(100, 10, 40)
+    assert it.override(0, 9, 60) == "below_floor"
+    it.override(0, 20, 3600)
+    it.override(0, 0, 3600, shed=1)
+    assert settle(it, 1, 100) == (20, OVERRIDE), "a floor of shedding raises nothing"
+    it.resume()
+    assert settle(it, 2, 100) == (40, OVERRIDE)
+
+
+def test_after_shedding_each_lamp_has_its_own_way_up():
+    done = []
+    for back_s in (60, 150, 300):
+        it = Lamp()
+        it.back_s = back_s
+        it.step(0, 100)
+        it.override(0, 30, 3600, 60, 1)
+        assert walk(it, 0, 3599999, 100)[-1] == (60000, 30)
+        if back_s == 150:
+            # Ended before its time, the same.
+            it.override(3600000, 100, 60, 0, 1)
+        done.append(walk(it, 3600000, 4000000, 100)[-1])
+        assert walk(it, 4000000, 4100000, 40, 20)[-1] == (4020000, 40), "only that"
+    assert done == [(3660000, 100), (3750000, 100), (3900000, 100)]
 
 
 # --- RAISE
@@ -192,8 +235,9 @@ def test_raise_does_not_undo_shedding():
     it = Lamp()
     it.step(0, 40)
     assert it.raise_(0, 100, 900) is None
-    it.override(0, 30, 600, 0, 60, shed=1)
+    it.override(60000, 30, 600, shed=1)
     assert settle(it, 61000, 40) == (30, OVERRIDE)
+    assert settle(it, 660000, 40) == (100, OVERRIDE), "and lets it go on"
 
 
 def test_raise_is_bounded():
@@ -257,10 +301,10 @@ def test_a_programme_ramps_as_it_says():
 def test_an_override_ramps_there_and_back():
     it = Lamp()
     it.step(0, 100)
-    it.override(0, 40, 600, 120, 0, 240)
+    it.override(0, 40, 600, 120)
     assert walk(it, 0, 599999, 100, 5)[-1] == (120000, 40)
     seen = walk(it, 600000, 1000000, 100, 5)
-    assert seen[-1] == (840000, 100)
+    assert seen[-1] == (720000, 100)
     # Once: what comes later has its own ramp again.
     assert walk(it, 1000000, 1100000, 50, 20)[-1] == (1020000, 50)
 
@@ -268,7 +312,7 @@ def test_an_override_ramps_there_and_back():
 def test_resume_goes_back_by_the_ramp_of_the_override():
     it = Lamp()
     it.step(0, 100)
-    it.override(0, 40, 600, 0, 0, 30)
+    it.override(0, 40, 600, 30)
     walk(it, 0, 20000, 100)
     it.resume()
     assert walk(it, 20000, 100000, 100)[-1] == (50000, 100)
@@ -297,9 +341,12 @@ def test_a_late_step_lands_where_it_should():
 
 def test_the_wait_ends_at_what_comes_next():
     it = Lamp()
-    it.override(0, 60, 5, 0, 3)
-    assert it.step(0, 100) == 3000
+    it.override(0, 100, 5)
+    assert it.step(0, 100) == 5000
     it.resume()
+    it.override(0, 99, 3, shed=1)
+    assert it.step(0, 100) == 3000
+    it = Lamp()
     it.raise_(0, 100, 7)
     assert it.step(0, 100) == 7000
     assert it.step(1500, 100) == 5500
@@ -458,83 +505,6 @@ def test_the_output_stage_allocates_nothing():
 
     heap_locked(steady)
     assert (it.output, it.burn_s) == (288, 190)
-
-
-# --- fallback order
-
-
-def test_order_of_the_clues():
-    it = Fallback()
-    assert it.look(10, 1000, 60) == fallback.TIME
-    assert (it.time_s, it.error_s) == (1000, 0)
-    assert it.look(10, 1000, 7200) == fallback.TIME
-    assert it.look(10, 1000, 7201) == fallback.DRIFT
-    assert it.look(10, 1000, 86400, 2) == fallback.DRIFT
-    assert (it.time_s, it.error_s) == (1000, 11), "9 s a day and what the source declared"
-    assert it.look(10, None, 0, 0, True) == fallback.PHOTOCELL and it.time_s is None
-    assert it.look(10) == fallback.NOTHING and it.time_s is None
-    assert it.power_on(0, 50000, 50000)
-    assert it.look(10, None, 0, 0, True) == fallback.PHOTOCELL
-    assert it.look(10) == fallback.NIGHT
-
-
-def test_a_time_that_drifted_too_far_is_no_clue():
-    it = Fallback(drift_s=9, most_s=1800)
-    assert it.look(0, 5, 200 * 86400) == fallback.DRIFT and it.error_s == 1800
-    assert it.look(0, 5, 201 * 86400) == fallback.NOTHING and it.time_s is None
-    assert it.look(0, 5, 60, 1801) == fallback.NOTHING
-    assert it.look(0, 5, 60, 1801, False) == fallback.PHOTOCELL
-
-
-def test_power_on_tells_the_evening():
-    it = Fallback()
-    dusk = 300 * 86400 + 61000
-    # Lit last night for 13 hours; today the sun sets 110 s earlier.
-    assert it.power_on(dusk, dusk + 46800 - 900, 46800, 5, -110)
-    assert it.look(0) == fallback.NIGHT
-    assert it.time_s == dusk + 86400 - 110 and it.error_s == 65
-    assert it.look(7200) == fallback.NIGHT
-    assert it.time_s == dusk + 93600 - 110
-    assert it.look(86400) == fallback.NOTHING, "no feeder that is off by day"
-
-
-def test_nights_without_time_become_too_uncertain():
-    """Each night counts from the one before; without a position 240 s are added each time."""
-    it = Fallback()
-    dusk, error, nights = 61000, 0, 0
-    while it.power_on(dusk, dusk + 46800, 46800, error) and it.look(0) == fallback.NIGHT:
-        dusk, error = it.time_s, it.error_s
-        nights += 1
-        assert nights < 20
-    assert nights == 7
-    assert it.look(0) == fallback.NOTHING
-
-
-def test_a_night_that_was_cut_short_tells_nothing():
-    it = Fallback()
-    assert not it.power_on(61000, 61000 + 20000, 46800)
-    assert it.look(0) == fallback.NOTHING
-    assert it.power_on(61000, 61000 + 46800 - 3600, 46800)
-    assert it.look(0) == fallback.NIGHT
-
-
-def test_a_photocell_that_never_changes_is_broken():
-    for says in (True, False):
-        it = Fallback()
-        assert it.look(0, None, 0, 0, says) == fallback.PHOTOCELL
-        assert it.look(68399, None, 0, 0, says) == fallback.PHOTOCELL
-        assert it.look(68400, None, 0, 0, says) == fallback.NOTHING
-        assert it.look(70000, None, 0, 0, not says) == fallback.PHOTOCELL
-
-
-def test_a_lamp_by_each_clue():
-    it = Lamp(80)
-    by = Fallback()
-    clue = by.look(0, None, 0, 0, False)
-    assert clue == fallback.PHOTOCELL
-    assert settle(it, 0, 0, 0, SENSOR) == (0, SENSOR)
-    assert by.look(70000, None, 0, 0, False) == fallback.NOTHING
-    assert settle(it, 70000000) == (80, DEFAULT), "never dark by default"
 
 
 def test_reasons_are_those_of_the_field_table():

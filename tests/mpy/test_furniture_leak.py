@@ -187,8 +187,8 @@ def test_every_threshold_belongs_to_what_it_begins():
     for fall, hourly in ((1000, [0]), (1001, [])):
         m = Meter(index=5000)
         assert m.use(-fall).hourly == hourly, fall
-    for litres, hourly in ((20000, [20000]), (20001, [])):
-        assert Meter().use(litres).hourly == hourly, "an hour is up to two: the meter's clock and ours"
+    for litres, hourly in ((10000, [10000]), (10001, [])):
+        assert Meter().use(litres).hourly == hourly
     for ms, closed in ((1499999, []), (1500000, [5])):
         assert Meter().use(5, ms).hourly == closed
     for ms, known in ((5400000, [5]), (5400001, [])):
@@ -256,6 +256,17 @@ def test_a_flood_of_pulses_is_not_believed():
         m.use(30000)
     assert m.it.hourly == [] and m.it.flow_dlh is None and m.it.state == leak.NONE
     assert m.use(30).hourly == [30]
+
+
+def test_most_litres_of_an_hour_are_those_of_the_rules():
+    most = leak.RULES[13]
+    for ms, least in ((30 * 60000, most), (HOUR, most), (HOUR + 20 * 60000, most), (3 * HOUR, 3 * most)):
+        it = leak.Leak()
+        it.hour(least, ms)
+        assert it.flow_dlh is not None and it.index_l == least, ms
+        it = leak.Leak()
+        it.hour(least + 1, ms)
+        assert it.flow_dlh is None and it.hourly == [], ms
 
 
 def test_gaps_hold_what_is_known_and_add_nothing():

@@ -1,9 +1,9 @@
 """The compact lighting plan: what a node refuses, and by which name."""
 
-from firmware.furniture import night, plan, schedule
-from firmware.furniture.zone import days
+from firmware.furniture import night, plan
+from firmware.furniture.dates import days
 from firmware.protocols.cbor import encode
-from tests.mpy.plans import PARIS, date
+from tests.mpy.plans import PARIS, date, table
 from tests.mpy.support import raises
 
 
@@ -142,7 +142,7 @@ def test_any_bytes_are_refused_by_name():
             continue
         taken += 1
         # What is accepted can be carried out.
-        it = night.Night(schedule.table(bytes(bad), summer))
+        it = night.Night(table(bytes(bad), summer))
         assert it.begin <= summer < it.end
         assert 0 <= it.at(summer)[0] <= 100
     assert taken

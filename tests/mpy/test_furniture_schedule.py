@@ -3,8 +3,8 @@
 import gc
 import sys
 
-from firmware.furniture import night, schedule
-from firmware.furniture.zone import days
+from firmware.furniture import calendar, night
+from firmware.furniture.dates import days
 from tests.mpy.plans import (
     ADD,
     ALL,
@@ -25,6 +25,7 @@ from tests.mpy.plans import (
     level,
     prog,
     switches,
+    table,
     wire,
 )
 from tests.mpy.support import MICROPYTHON
@@ -88,8 +89,8 @@ def test_spring_night_in_paris():
         (wire(3, 29, 1), 20),
         (wire(3, 29, 3), 80),
     ]
-    table = night.Night(schedule.table(it, wire(3, 28, 23)))
-    assert table.end - table.begin == 23 * H
+    its = night.Night(table(it, wire(3, 28, 23)))
+    assert its.end - its.begin == 23 * H
 
 
 def test_two_entries_in_the_missing_hour_leave_the_later():
@@ -106,8 +107,8 @@ def test_autumn_night_in_paris():
         (wire(10, 25, 0, 30), 20),
         (wire(10, 25, 4), 80),
     ]
-    table = night.Night(schedule.table(it, wire(10, 24, 23)))
-    assert table.end - table.begin == 25 * H
+    its = night.Night(table(it, wire(10, 24, 23)))
+    assert its.end - its.begin == 25 * H
 
 
 def test_a_period_in_the_missing_hour_is_empty():
@@ -219,7 +220,7 @@ def test_polar_day_and_night():
         # The way in and out: one night each is shorter than the one before, none is lost.
         lit = []
         for day in range(days(2026, 4, 20), days(2026, 6, 10)):
-            its = night.Night(schedule.table(it, day * 86400 + 82800))
+            its = night.Night(table(it, day * 86400 + 82800))
             t = its.begin
             total = 0
             while t < its.end:
@@ -288,11 +289,11 @@ PLAIN = prog([[12 * H, 2, 0]])
 
 def marked(rule, noon=12):
     """Days of 2026 to 2028 on which a rule holds, as (year, month, day)."""
-    parts = schedule._parts(blob([MARKED, PLAIN], [[0] + rule], 1, noon=noon))
+    parts = calendar._parts(blob([MARKED, PLAIN], [[0] + rule], 1, noon=noon))
     return [
-        schedule.civil(day)
+        calendar.civil(day)
         for day in range(days(2026, 1, 1), days(2029, 1, 1))
-        if schedule.decode(schedule.program(parts, day))[1][0][1] == 1
+        if calendar.decode(calendar.program(parts, day))[1][0][1] == 1
     ]
 
 
@@ -377,12 +378,12 @@ def test_asking_at_random_is_the_same_as_walking():
     compact = blob([RICH, EVENING], [[1, date(4, 1), date(4, 1), [2, 127, 31]]], 0)
     first = wire(3, 27, 11)
     walked = []
-    it = night.Night(schedule.table(compact, first))
+    it = night.Night(table(compact, first))
     it.light(40)
     t = first
     while t < first + 4 * 86400:
         if t >= it.end:
-            it.load(schedule.table(compact, t))
+            it.load(table(compact, t))
         now = it.at(t)
         walked.append((t, now[:2]))
         t = now[2]
@@ -390,7 +391,7 @@ def test_asking_at_random_is_the_same_as_walking():
     numbers = lcg(7)
     for _ in range(300):
         t = first + next(numbers) * next(numbers) % (4 * 86400)
-        fresh = night.Night(schedule.table(compact, t))
+        fresh = night.Night(table(compact, t))
         fresh.light(40)
         assert fresh.begin <= t < fresh.end
         assert fresh.at(t)[:2] == [row[1] for row in walked if row[0] <= t][-1]
@@ -405,22 +406,22 @@ def test_lighting_days_follow_each_other():
     ):
         for noon in (0, 12):
             compact = blob([EVENING if noon else prog([[H, 5, 0]])], zone=zone, noon=noon)
-            it = night.Night(schedule.table(compact, wire(1, 1, 12)))
+            it = night.Night(table(compact, wire(1, 1, 12)))
             for _ in range(400):
                 end = it.end
                 assert 22 * H < end - it.begin < 26 * H
-                it.load(schedule.table(compact, end))
+                it.load(table(compact, end))
                 assert it.begin == end
-                assert night.Night(schedule.table(compact, end - 1)).end == end
+                assert night.Night(table(compact, end - 1)).end == end
 
 
 def test_building_leaves_no_module_behind():
     compact = blob([RICH])
     t = wire(3, 28, 22)
-    wanted = schedule.table(compact, t)
+    wanted = table(compact, t)
     assert night.build(compact, t) == wanted
     home = sys.modules["firmware.furniture"]
-    for name in ("schedule", "sun", "zone", "plan"):
+    for name in ("calendar", "dates", "schedule", "sun", "zone", "plan"):
         assert "firmware.furniture." + name not in sys.modules
         assert not hasattr(home, name)
     assert night.build(compact, t) == wanted

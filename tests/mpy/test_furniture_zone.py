@@ -1,6 +1,7 @@
 """POSIX TZ strings. Expected instants come from the published dates of the changes, worked out by hand."""
 
-from firmware.furniture.zone import Zone, civil, days
+from firmware.furniture.dates import civil, days
+from firmware.furniture.zone import Zone
 from firmware.protocols.cbor import WireError
 from tests.mpy.support import raises
 

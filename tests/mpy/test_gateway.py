@@ -237,14 +237,52 @@ def test_airtime_bounds_downlinks_and_a_boot_begins_with_silence():
     site.sink.script = [lambda number: gwrecord.pack_answer(number, row)]
     site.forward(site.time.ms + 10)
     site.listen(site.time.ms + 1000)
-    assert site.radio.sent == [] and site.gateway.refused == 4
+    assert site.radio.sent == []
+    silence = round(fakes.airtime_ms(255, 9)) * 9
+    site.listen(silence + 2000)
+    assert len(site.radio.sent) == 1 and site.radio.sent[0][0] >= silence
     site = Site()
     site.listen(30000)
     site.fill(1)
-    site.sink.script = [lambda number: gwrecord.pack_answer(number, row)]
+    rows = [(0xA5, 2, 12, bytes((i,)) * 100, 0) for i in range(8)]
+    site.sink.script = [lambda number: gwrecord.pack_answer(number, rows)] * 3
+    begin = site.time.ms
+    site.forward(begin + 10)
+    site.fill(2)
     site.forward(site.time.ms + 10)
-    site.listen(site.time.ms + 20000)
-    assert len(site.radio.sent) == 1 and site.gateway.refused == 3, "10 % of the hour, and no burst"
+    site.listen(begin + 200000)
+    sent = site.radio.sent
+    air = fakes.airtime_ms(111, 9)
+    for one, other in zip(sent, sent[1:]):
+        assert other[0] - one[0] >= 10 * air, "10 % of the time, and no burst"
+    assert [p[7] for _, _, p in sent[:8]] == list(range(8)), "in their order"
+    assert len(sent) == 11 and len(sent) + site.gateway.refused == 8 * len(site.sink.stored) >= 16
+    assert sent[-1][0] - begin <= 65000, "not what nobody waits for any more"
+
+
+def test_a_window_does_not_wait_for_airtime():
+    site = Site()
+    site.listen(30000)
+    site.fill(1)
+    row = [(0xA5, 2, 12, bytes(100), 1)] * 3
+    site.sink.script = [lambda number: gwrecord.pack_answer(number, row)]
+    site.time.ms -= 1000
+    site.forward(site.time.ms + 10)
+    site.listen(site.time.ms + 60000)
+    assert (len(site.radio.sent), site.gateway.refused) == (1, 2)
+
+
+def test_answers_that_wait_are_bounded():
+    def answer(number):
+        return gwrecord.pack_answer(number, [(0xA5, 2, 12, b"x", 0)] * 8)
+
+    site = Site()
+    for _ in range(9):
+        site.fill(1)
+        site.sink.script = [answer]
+        site.forward(site.time.ms + 10)
+        site.gateway.modem.free_ms = site.time.ms + 30000
+    assert len(site.gateway._plan) == 64 and site.gateway.refused == 8
 
 
 def test_only_a_routed_sender_gets_a_downlink_and_others_of_the_answer_still_do():

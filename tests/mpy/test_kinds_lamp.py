@@ -6,6 +6,7 @@ from firmware.clock import EPOCH_GPS, Clock
 from firmware.drivers.errors import BusError
 from firmware.furniture import lamp
 from firmware.kinds import lamp as lamp_kind
+from firmware.kinds import lamp_inputs
 from firmware.protocols.cbor import encode
 from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RAISE, RESUME, SHED
 from firmware.roles.report import shorten
@@ -83,10 +84,12 @@ class Site:
         meter=None,
         kept=None,
         out=Out,
-        eye=None,
+        time=None,
+        **parts,
     ):
-        self.time = fakes.Time(0)
-        fakes.on(self.time, lamp_kind)
+        """parts: role -> part or an exception to be raised."""
+        self.time = time or fakes.Time(0)
+        fakes.on(self.time, lamp_kind, lamp_inputs)
         self.clock = Clock(self.time.ticks_ms, self.time.ticks_diff)
         if at is not None:
             self.clock.set(2, EPOCH_GPS + at)
@@ -94,20 +97,26 @@ class Site:
         self.interval_s = interval_s
         self.plan = plan
         self._phase_ms = phase_ms
-        self.out = out(self.time)
+        self.out = out and out(self.time)
         self.meter = meter
-        self.eye = eye
+        self.parts = {"light": self.out, "energy": meter}
+        for role, part in parts.items():
+            self.parts[role.replace("_", "-")] = part
+        self.roles = []
         self.kept = {} if kept is None else kept
         self.report = Report(self.time)
-        self.alive_at = []
+        self.looks = self.silence_ms = self._alive_ms = 0
         self.kind = lamp_kind.Kind(self, self, self.clock, self.report)
+        # As the task does, first of all.
+        self.kind.fit()
 
     def part(self, role, usual=""):
-        if role == "light":
-            assert usual == "dimmer"
-            return self.out
-        assert role in ("energy", "photocell") and usual == ""
-        return self.meter if role == "energy" else self.eye
+        assert usual == ("dimmer" if role == "light" else "")
+        self.roles.append(role)
+        found = self.parts.get(role)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def copies(self, name, size=96):
         return Copies(self.kept, name)
@@ -117,7 +126,12 @@ class Site:
 
     def run(self, until_ms):
         # The task begins anew each time, as after a failure.
-        fakes.run(self.kind.run(lambda: self.alive_at.append(self.time.ms)), until_ms, self.time)
+        fakes.run(self.kind.run(self._alive), until_ms, self.time)
+
+    def _alive(self):
+        self.looks += 1
+        self.silence_ms = max(self.silence_ms, self.time.ms - self._alive_ms)
+        self._alive_ms = self.time.ms
 
     def level(self):
         return self.out.set_[-1][1] // 10
@@ -174,12 +188,14 @@ def test_light_takes_the_time_of_its_ramp_and_ends_by_itself():
     assert 116000 <= steps[-1][0] - steps[0][0] <= 124000
     site.run(3600000)
     assert site.level() == 40
-    site.run(3601000 + 20000)
+    site.run(3601000 + 60000)
+    assert 68 <= site.level() <= 71, "back by the same ramp"
+    site.run(3601000 + 125000)
     assert site.level() == 100
     assert site.kind.execute(LIGHT, [99, 86400, 3600]) is None
     site.run(site.time.ms + 7200000)
     assert site.level() == 99
-    assert max([b - a for a, b in zip(site.alive_at, site.alive_at[1:])]) <= 10001
+    assert site.silence_ms <= 10001
 
 
 def test_resume_ends_an_override():
@@ -198,7 +214,7 @@ def test_shedding_is_a_ceiling_with_a_floor_of_its_own():
     assert site.kind.execute(SHED, [30, 7200, 60]) is None
     site.run(600000)
     assert site.level() == 50, "a crossing keeps more"
-    site.run(2 * 3600000 + 60000)
+    site.run(2 * 3600000 + 90000)
     assert site.level() == 40, "the plan may ask for less"
     assert site.kind.execute(SHED, [30, 86400, 60]) == "ttl"
 
@@ -313,6 +329,18 @@ def test_a_silent_gear_is_an_alarm():
     assert site.report.values[3] == 32
 
 
+def test_a_gear_is_told_its_level_again_and_again():
+    site = Site(out=Gear)
+    site.run(1000)
+    site.kind.execute(LIGHT, [40, 3600, 0])
+    site.run(600000)
+    later = [(t, p) for t, p in site.out.set_ if t > 60000]
+    assert {p for _, p in later} == {400} and 12 <= len(later) <= 20
+    dimmer = Site()
+    dimmer.run(600000)
+    assert dimmer.out.set_ == [(0, 1000)]
+
+
 def test_the_law_refuses_light_on_an_advertisement_at_night():
     site = Site({1: 100, 5: 10, 12: 9}, at=EVENING, plan=plan())
     assert site.kind.execute(LIGHT, [100, 3600, 0]) is None
@@ -336,7 +364,8 @@ def test_a_switched_feeder_finds_its_night_without_a_clock():
 
 
 class Eye:
-    lux = 200
+    lux = 100
+    most = 200
 
     def read_lux(self):
         if self.lux is None:
@@ -346,7 +375,7 @@ class Eye:
 
 def test_a_photocell_decides_without_a_time_and_never_when_it_is_broken():
     eye = Eye()
-    site = Site({1: 80, 5: 10}, eye=eye)
+    site = Site({1: 80, 5: 10}, photocell=eye)
     site.run(120000)
     assert site.level() == 0 and site.report.values[6] == lamp.SENSOR
     eye.lux = 3

@@ -3,11 +3,13 @@
 import struct
 
 from firmware.drivers.errors import BusError, ChipError, ConfigError
+from firmware.drivers.pcf8593 import PCF8593
 from firmware.drivers.rope import BROKEN, DRY, SHORT, WET
 from firmware.furniture.leak import DETECTED, NONE, SUSPECTED
 from firmware.kinds import leak as leak_kind
 from firmware.roles.report import shorten
 from tests.mpy.site import HOUR, Contact, Site, Supply
+from tests.mpy.test_drivers_pcf8593 import Bus
 
 MINUTE = 60000
 # Bits of the field table.
@@ -179,10 +181,10 @@ def test_flows_beyond_the_field_table_are_cut_and_impossible_ones_are_none():
     site.run(3 * HOUR + 1)
     assert [v[5] for _, v, _ in site.report.sent] == [90000, 90000, None], "the register has turned over"
     assert all([0 <= v[4] <= 0x3FFFFFFF for _, v, _ in site.report.sent])
-    site = Leaks(per_hour(11), litres=1000)
+    site = Leaks(per_hour(11), litres=1000, extra={29: 20000})
     site.run(HOUR * 2 + 1)
     assert site.report.sent[1][1][5] == 110000
-    site = Leaks(per_hour(21), litres=1000)
+    site = Leaks(per_hour(11), litres=1000)
     site.run(HOUR + 1)
     assert site.report.sent[0][1][5:7] == [None, None], "no meter passes that"
 
@@ -269,6 +271,74 @@ def test_an_index_of_another_installation_is_not_taken_up():
     site = Leaks(kept=kept)
     site.run(HOUR + 1)
     assert site.report.values[4] == 7777, "a record of before, without evidence"
+
+
+# A counter of its own
+
+
+class Counted(Leaks):
+    """A meter whose pulses a PCF8593 counts, also while the board is without power."""
+
+    def __init__(self, bus, flow, **how):
+        self.bus = bus
+        self.passed = 0
+        super().__init__(flow, parts={"pulses": PCF8593(bus)}, **how)
+        for minute in range(1, 800):
+            self.time.at(self.time.ms + minute * MINUTE - 1, self.pulse)
+
+    def part(self, role, usual=""):
+        if role == "pulses":
+            return self.parts["pulses"]
+        return super().part(role, usual)
+
+    def pulse(self):
+        n = self.pulses_.flow(self.time.ms)
+        self.bus.pulse(n - self.passed)
+        self.passed = n
+
+
+def test_a_counter_of_its_own_loses_nothing_with_the_boards_power():
+    bus = Bus()
+    kept = {}
+    site = Counted(bus, per_hour(2000), kept=kept)
+    site.run(2 * HOUR + 1)
+    assert [v[4] for _, v, _ in site.slots()] == [2999, 4999]
+    assert site.slots()[0][1][3] == 0, "its first life is no loss"
+    site.run(150 * MINUTE)
+    true = 1000 + site.passed
+    # Without power for a while, in which water flows: the index has it, no hour does.
+    bus.pulse(777)
+    after = Counted(bus, per_hour(30), kept=kept)
+    after.run(HOUR + 1)
+    assert after.report.values[4] == true + 777 + 29
+    assert after.report.values[5] == 290 and after.report.values[3] & 4096 == 0
+
+
+def test_a_counter_without_supply_is_told_and_the_index_never_falls():
+    bus = Bus()
+    site = Counted(bus, per_hour(60))
+    site.time.at(90 * MINUTE, bus.supply)
+    site.run(5 * HOUR + 1)
+    assert [v[3] for _, v, _ in site.slots()] == [0, 4096, 0, 0, 0]
+    told = [v[4] for _, v, _ in site.slots()]
+    assert told == sorted(told) and 0 < 1000 + 60 * 5 - told[-1] <= 3
+    # With the board's power, too: what was not yet in flash is gone, nothing comes twice.
+    bus.supply()
+    again = Counted(bus, per_hour(60), kept=site.kept)
+    again.run(HOUR + 1)
+    assert 0 <= again.report.values[4] - told[-1] <= 60
+
+
+def test_a_counter_that_does_not_answer_is_no_dry_hour():
+    bus = Bus()
+    site = Counted(bus, per_hour(3))
+    site.time.at(5 * HOUR + 5, lambda: setattr(bus, "fails", 10000))
+    site.time.at(7 * HOUR + 5, lambda: setattr(bus, "fails", 0))
+    site.run(12 * HOUR)
+    during = [v for t, v, _ in site.report.sent if 5 * HOUR < t - 1 <= 7 * HOUR + 1]
+    assert [(v[3], v[4]) for v in during] == [(4096, None)] * len(during) and len(during) == 2
+    assert site.kind._leak.s[16] == 0, "dry hours"
+    assert site.report.values[3] == 0 and site.report.values[4] == 1032
 
 
 # Probe, pressure, box

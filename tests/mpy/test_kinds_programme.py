@@ -5,7 +5,9 @@ from firmware.furniture import night as night_module
 from firmware.kinds import programme as module
 from firmware.kinds.programme import Programme, digest
 from firmware.protocols.cbor import encode
+from firmware.storage import TwoCopies
 from tests.mpy.test_clock import Ticks
+from tests.mpy.test_storage import Flash, PowerCut, on
 
 DAY = 86400
 
@@ -113,6 +115,126 @@ def test_a_refused_plan_leaves_the_one_of_before():
     good = plan(level=30)
     assert p.execute([0, len(good), good]) == "storage"
     assert copies.blob == before and p.hash == digest(plan()) and p.look(22 * 3600)[0] == 40
+
+
+def test_a_plan_by_command_comes_after_what_the_configuration_brought():
+    copies = Copies()
+    real = Programme._check
+    tries = []
+
+    def fails(self, blob):
+        tries.append(blob)
+        if len(tries) == 1:
+            raise MemoryError
+        real(self, blob)
+
+    Programme._check = fails
+    try:
+        p = made(plan(level=60), copies)
+        assert tries == [plan(level=60)] and p.hash is None
+        new = plan(level=20)
+        assert p.execute([0, len(new), new]) == digest(new)
+        p._clock._ticks_ms = Ticks(3600000).ticks_ms
+        assert p.look(22 * 3600)[0] == 20 and len(tries) == 2, "an hour later, too"
+    finally:
+        Programme._check = real
+    assert made(plan(level=60), copies).hash == digest(new), "and after a start"
+    assert made(plan(level=70), copies).hash == digest(plan(level=70)), "until it brings another"
+
+
+def stored_on(flash):
+    return made(b"", TwoCopies(flash, "plan", "s/plan", 720))
+
+
+def agree(p):
+    """The level of 22:00 tonight and of the table of the next day; the hash is of that plan, too."""
+    level = p.look(22 * 3600)[0]
+    assert p.look(DAY + 22 * 3600)[0] == level
+    assert p.hash == digest(plan(level=level)) == digest(p.stored())
+    return level
+
+
+def test_a_copy_that_cannot_be_written_leaves_one_plan_and_says_which():
+    for broken in (("file",), ("nvs",), ("nvs", "file")):
+        flash = on(Flash())
+        p = stored_on(flash)
+        old, new = plan(level=40), plan(level=20)
+        assert p.execute([0, len(old), old]) == digest(old) and agree(p) == 40
+        flash.broken = broken
+        assert p.execute([0, len(new), new]) == "storage", broken
+        assert agree(p) == 40
+        flash.broken = ()
+        assert agree(stored_on(flash)) == 40, "after a start as well"
+        assert p.execute([0, len(new), new]) == digest(new)
+        assert agree(p) == agree(stored_on(flash)) == 20
+
+
+def test_where_nothing_can_be_put_back_what_is_there_holds():
+    flash = on(Flash())
+    p = stored_on(flash)
+    old, new = plan(level=40), plan(level=20)
+    p.execute([0, len(old), old])
+    write = flash.set_blob
+
+    def once(key, value):
+        flash.set_blob = write
+        flash.broken = ("nvs", "file")
+        write_back = flash.broken
+        flash.broken = ()
+        write(key, value)
+        flash.broken = write_back
+
+    flash.set_blob = once
+    assert p.execute([0, len(new), new]) == digest(new), "one copy has it, and says so"
+    assert agree(p) == 20
+    flash.broken = ()
+    assert agree(stored_on(flash)) == 20
+
+
+def test_a_plan_of_the_configuration_needs_one_copy():
+    flash = on(Flash())
+    flash.broken = ("file",)
+    p = made(plan(), TwoCopies(flash, "plan", "s/plan", 720))
+    assert agree(p) == 40
+
+
+def test_a_cut_at_every_write_of_a_plan_leaves_one_that_its_hash_names():
+    old, new = plan(level=40), plan(level=20)
+    first = on(Flash())
+    stored_on(first).execute([0, len(old), old])
+    for broken in ((), ("file",)):
+        for keep in (0, 2, 4):
+            for cut in range(4):
+                flash = on(Flash())
+                flash.files.update(first.files)
+                flash.blobs.update(first.blobs)
+                p = stored_on(flash)
+                flash.power(cut, keep)
+                flash.broken = broken
+                try:
+                    p.execute([0, len(new), new])
+                except PowerCut:
+                    pass
+                flash.power()
+                again = stored_on(flash)
+                assert again.hash in (digest(old), digest(new)) and again.hash == digest(again.stored())
+
+
+def test_a_copy_that_goes_later_takes_its_hash_along():
+    flash = on(Flash())
+    p = stored_on(flash)
+    for level in (40, 20):
+        new = plan(level=level)
+        p.execute([0, len(new), new])
+    assert agree(p) == 20
+    flash.blobs.clear()
+    newest = sorted(flash.files)[0]
+    for name in list(flash.files):
+        if plan(level=20) in flash.files[name]:
+            newest = name
+    flash.files[newest] = b"rotten"
+    p.look(2 * DAY + 22 * 3600)
+    assert agree(p) == 40
 
 
 def test_a_bad_plan_in_the_configuration_leaves_the_stored_one():

@@ -1,10 +1,14 @@
 """A bin on a battery: what rides in RTC memory, what a wake decides, and which numbers go on after it."""
 
+import struct
+
 from firmware import storage
 from firmware.clock import EPOCH_GPS, Clock
 from firmware.drivers.errors import BusError, NotReady
+from firmware.furniture import fire
+from firmware.furniture.bin import Watch
 from firmware.protocols.cbor import WireError, decode
-from firmware.wake import bin_look, node, rtc
+from firmware.wake import bin_look, bin_setup, node, rtc
 from firmware.wake.bin_look import look
 from tests.mpy import fakes
 from tests.mpy.support import raises
@@ -25,13 +29,13 @@ def a_record():
 
 
 def test_a_record_comes_back_and_is_one_cbor_item():
-    raw = rtc.pack(a_record())
+    raw = bytes(rtc.pack(a_record()))
     assert rtc.unpack(raw) == a_record()
     assert decode(raw, 4, None, 5) == a_record()
 
 
 def test_any_damage_is_seen():
-    raw = rtc.pack(a_record())
+    raw = bytes(rtc.pack(a_record()))
     for i in range(len(raw)):
         for bit in (1, 16, 128):
             bad = bytearray(raw)
@@ -43,8 +47,8 @@ def test_any_damage_is_seen():
 
 
 def test_another_layout_is_not_taken_up():
-    for items in ([2] + a_record()[1:], a_record()[:5], a_record() + [0]):
-        body = rtc.pack(items)
+    for items in ([1] + a_record()[1:], [3] + a_record()[1:], a_record()[:5], a_record() + [0]):
+        body = bytes(rtc.pack(items))
         # The list's head is that of six elements whatever is packed, so other lengths are no CBOR at all.
         assert rtc.unpack(body) is None
 
@@ -52,6 +56,15 @@ def test_another_layout_is_not_taken_up():
 def test_a_record_longer_than_the_memory_is_refused():
     assert len(rtc.pack(rtc.record([0, 0, 0], [bytes(2020)], 0, 0))) <= 2048
     assert raises(WireError, rtc.pack, rtc.record([0, 0, 0], [bytes(2048)], 0, 0)).args[0] == "too_long"
+
+
+def test_a_record_goes_into_the_room_there_is():
+    room = bytearray(64)
+    raw = rtc.pack(a_record(), room)
+    assert rtc.unpack(bytes(raw)) == a_record() and bytes(raw) == bytes(rtc.pack(a_record()))
+    assert room[: len(raw)] == raw
+    for size in range(8, len(raw)):
+        assert raises(WireError, rtc.pack, a_record(), bytearray(size)).args[0] == "too_long"
 
 
 def test_how_long_it_slept_is_known_to_five_per_cent():
@@ -71,6 +84,9 @@ class Ranger:
         self.silent = silent
         self.asked = 0
         self.on = True
+
+    def start(self):
+        return 1000
 
     def read_mm(self):
         assert self.on
@@ -102,20 +118,25 @@ class Bin:
         self.time = fakes.Time(0)
         fakes.on(self.time, bin_look)
         self.time.sleep_ms = self.nap
-        self.fit = ["b", "r", "s", [1200, 200], rules, 1, 3300, quiet_ms, QUARTER, 0]
+        self.start_ms = 1000
+        self.fit = ["b", "bin_look", "", QUARTER, "r", "s", [1200, 200], rules, 1, 3300, quiet_ms, 0]
         self.state = [b"", 0, 0, -1, -1, [], -1]
         self.supply = Supply()
         self.at = 0
 
     def nap(self, ms):
+        assert ms > 0, "light sleep without an end"
         self.time.ms += ms
 
     def wake(self, mm=700, take=True, silent=0):
         """What the wake has to say; `take`: the application stores it."""
         self.at += QUARTER
         self.ranger = Ranger(mm, silent)
+        self.ranger.start = lambda: self.start_ms
         begun = self.time.ms
-        found = look(self.fit, self.state, (self.ranger, self.supply), self.nap, self.at, 1000)
+        parts = {"r": self.ranger, "s": self.supply}
+        record = rtc.record([0, 0, 0], self.fit, self.state, None)
+        found = look(record, parts.get, self.nap, self.at)
         self.took = self.time.ms - begun
         assert not self.ranger.on
         if found and take:
@@ -199,10 +220,71 @@ def test_a_wake_takes_the_time_of_three_echoes():
     assert site.took == 550 + 15 * 20 + 2 * 60
 
 
+def test_a_sensor_that_is_ready_at_once_or_before_the_rest():
+    site = Bin()
+    site.start_ms = 0
+    assert site.wake()[1][5] == 700 and site.took == 2 * 60
+    # Reading the supply took longer than the sensor needs.
+    site.start_ms = 100
+    site.supply.read_mv = lambda: site.nap(150) or 3900
+    assert site.wake() is None and site.state[5] == [700]
+
+
 def test_without_a_known_container_there_are_distances_and_no_fill():
     site = Bin(rules=None)
     _, found = site.wake(700)
     assert found[5] == 700 and 4 not in found
+
+
+class Start:
+    """Board, settings and calendar of an ordinary start."""
+
+    board = "b"
+    interval_s = 900
+
+    def __init__(self, kept, parts, extra):
+        self.kept = kept
+        self.parts = parts
+        self.extra = extra
+
+    def owner(self):
+        return ""
+
+    def phase_ms(self, interval_ms):
+        return 7000
+
+    def calendar_ms(self):
+        return 5000
+
+    def copies(self, name):
+        return self
+
+    def read(self):
+        return self.kept
+
+    def part(self, role, name):
+        return name
+
+
+def test_what_it_is_set_to_at_an_ordinary_start():
+    watch = Watch([1200, 200], RULES)
+    watch.step(0, 700)
+    for n in range(2):
+        fire.heat(watch.s, RULES, n, 800)
+    mark = (1200 * 20011 + 200) & 0x3FFFFFFF
+    kept = struct.pack(">III", mark, 3600, 0) + bytes(watch.s)
+    start = Start(kept, ["range", "hcsr04"], {})
+    record = bin_setup.setup(start, start, start)
+    fit, state = record[rtc.FIT], record[rtc.STATE]
+    assert fit[4:] == ["hcsr04", "supply", [1200, 200], RULES, mark, 3300, 14400000, 3600 - 5]
+    # The level is taken up; a fire is not, there is no thermometer that could end it.
+    again = Watch([1200, 200], RULES, state[0])
+    assert again.fill == 50 and again.s[11] & 1032 == 0
+    assert state[1:] == [0, 0, -1, -1, [], -1]
+    for part in ("tilt", "temperature", "hatch", "contacts"):
+        start = Start(kept, [part, "x"], {1: 1300})
+        record = bin_setup.setup(start, start, start)
+        assert record[rtc.STATE][2] == 8192 and Watch([1300, 200], RULES, record[rtc.STATE][0]).fill is None
 
 
 def test_24_distances_are_kept():
@@ -210,7 +292,18 @@ def test_24_distances_are_kept():
     site.wake(700)
     for i in range(30):
         assert site.wake(700 + i % 3) is None
-    assert len(site.state[5]) == 24 and site.state[5][:3] == [702, 701, 700]
+    assert site.wake(640)[1][10] == [702, 701, 700] * 8
+
+
+def test_a_wake_without_an_echo_keeps_its_place_among_the_distances():
+    site = Bin()
+    site.wake(700)
+    for mm in (None, 702, None, BusError("ranger", "sum"), 701):
+        assert site.wake(mm) is None
+    # A reading that could not be stored is one of them, too.
+    assert site.wake(600, take=False)[1][10] == [701, 0, 0, 702]
+    assert site.wake(600)[1][10] == [600, 701, 0, 0, 702]
+    assert site.wake(540)[1][10] is None
 
 
 # Numbers
@@ -299,7 +392,7 @@ def test_queue_and_references_go_on_and_grow_older():
     first._queue = [7, 8]
     first._refs = [(5, 0), (6, clock.now_ms())]
     time.ms += 2000
-    kept = decode(rtc.pack(rtc.record(0, 0, 0, first.queues())), 4, None, 5)[rtc.NODE]
+    kept = decode(bytes(rtc.pack(rtc.record(0, 0, 0, first.queues()))), 4, None, 5)[rtc.NODE]
     time.ms += 50000
     clock = Clock(time.ticks_ms, time.ticks_diff)
     second = node.Uplink(board.sealer, board.counters, board.ring, clock)

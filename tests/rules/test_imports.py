@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("firmware/boards/", ()),
-    ("firmware/parts/", (PROTOCOLS, "firmware.drivers", "firmware.pins")),
+    ("firmware/parts/", (PROTOCOLS, "firmware.drivers", "firmware.pins", "firmware.parts")),
     ("firmware/boot.py", ()),
     ("firmware/main.py", ("firmware.app",)),
     # These wire things together.

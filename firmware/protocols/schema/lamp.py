@@ -31,4 +31,5 @@ ALARMS = (
     (11, "clock_lost", "", "lastSyncError"),
     (12, "program_invalid", "3416/14", "invalidProgram"),
     (13, "temperature_high", "", "highTemperature"),
+    (14, "photocell_failure", "", ""),
 )

@@ -136,6 +136,11 @@ class I2cChip(Chip):
     """On an I2C bus at the 7-bit `address`."""
 
     address = 0
+    #: Told, as of a leg `sda`, when the MCU drives that pin by hand.
+    sees_sda = False
+
+    def sda_low(self, us: float) -> None:
+        """In a transaction, anybody's, SDA was low for so long at most."""
 
     def write(self, data: bytes) -> bool:
         """A write transaction (or the write part before a repeated start); False is NACK. Empty: a probe."""
@@ -150,7 +155,9 @@ class I2cChip(Chip):
 
 
 class UartChip(Chip):
-    """On an MCU UART (the wiring's `uart`)."""
+    """On an MCU UART: the wiring's `uart` sets the attribute of this name, which says where `uart_send` goes."""
+
+    uart = 1
 
     def configure(self, baud: int, bits: int, parity: int | None, stop: int) -> None:
         """The MCU set up its UART (parity: None, 0 even, 1 odd)."""

@@ -1,32 +1,36 @@
 """BL0942 single-phase energy meter with UART.  DS = Belling BL0942 data sheet V1.06 (its UART chapter).
 
-Legs: UART (the MCU's `uart`). 4800 or 9600 baud 8N1, address 0..3. Answers the whole packet (58|a AA), single
-registers (58|a reg) and checked writes (A8|a reg low mid high sum). Scales are those of a board with 1 mOhm
-and the usual divider: 15873 per volt, 251213 per ampere, 596 per watt; one energy count is 1638.4 * 256 of
-the power register times seconds. `volt_error`, `amp_error`, `watt_error` are the board's own (0.02 = 2 %).
+Legs: UART (the MCU's `uart`). 8N1 at 4800 or 9600 baud, 19200 or 38400 when MODE says so; address 0..3. Answers
+the whole packet (58|a AA), single registers (58|a reg) and checked writes (A8|a reg low mid high sum). Scales are
+those of a board with 1 mOhm and the usual divider: 15873 per volt, 251213 per ampere, 596 per watt; one energy
+count is 1638.4 * 256 of the power register times seconds. `volt_error`, `amp_error`, `watt_error` are the board's
+own (0.02 = 2 %). A soft reset gives the registers that can be written their defaults and the counter 0; the write
+protection and what is on the line behind it stay, as drivers rely on that unlock, reset and set the mode.
 
-Not modelled: SPI, wave samples, fast RMS (equals the RMS), creep, overcurrent and zero-crossing pins, the
-temperature function, RMS noise, an update later than at once (400 ms on the part).
+Not modelled: SPI, wave samples, fast RMS (equals the RMS), the effect of registers 12..18 and 1A (they keep what
+is written), creep, overcurrent and zero-crossing pins, RMS noise, the 400 ms until a change shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from hw.virtual.chips.base import UartChip
+from hw.virtual.chips.framing import Frame, FramedUart
 from hw.virtual.chips.load import Load, Terminals
 
 _PER_VOLT, _PER_AMP, _PER_WATT = 15873.0, 251213.0, 596.0
 _COUNT = 1638.4 * 256
 _READ, _WRITE, _PACKET = 0x58, 0xA8, 0xAA
 _MODE, _RESET, _PROTECT = 0x19, 0x1C, 0x1D
-_MODE_DEFAULT = 0x87
+#: Registers that can be written and what they hold after a reset (DS, register list).
+_DEFAULTS = {0x12: 0, 0x14: 0x0B, 0x15: 0xFFFF, 0x16: 1, 0x17: 3, 0x18: 0x24, _MODE: 0x87, 0x1A: 2}
+_RATES = {2: 19200, 3: 38400}
 _CLEAR_AFTER_READ = 0x40
 _ABSOLUTE = 0x80
 _M24 = 0xFFFFFF
 
 
-class BL0942(UartChip):
+class BL0942(FramedUart):
     """load: see `load.py`. `faults`: functions bytes -> bytes, each next answer takes one and sends what it
     gives. `count0` is what the energy counter holds at power-on (to see it wrap; the part has 0)."""
 
@@ -58,6 +62,7 @@ class BL0942(UartChip):
         self.answers = 0
         self._rx = bytearray()
         self._rx_us = 0
+        self._free_us = 0
 
     def range(self, quantity: str = "watts") -> tuple[float, float, float]:
         """Lowest, highest, resolution (of the register): W, or V, A."""
@@ -73,13 +78,22 @@ class BL0942(UartChip):
     def reset(self) -> None:
         self.terminals.power_on(self.port)
         self._rx.clear()
-        self._mode = _MODE_DEFAULT
+        self._written = dict(_DEFAULTS)
         self._unlocked = False
         self._cleared = -float(self.count0)
+        self._free_us = 0
 
-    def configure(self, baud: int, bits: int, parity: int | None, stop: int) -> None:
-        if (baud, bits, parity) != (self.baud, 8, None):
-            self.violate(f"UART at {baud} {bits} {parity} {stop}, the part talks {self.baud} 8N1 (DS, UART)")
+    def _soft_reset(self) -> None:
+        self._written = dict(_DEFAULTS)
+        self._cleared = self._energy_counts()
+
+    @property
+    def frame_format(self) -> Frame:
+        return _RATES.get(self._mode >> 8 & 3, self.baud), 8, None
+
+    @property
+    def _mode(self) -> int:
+        return self._written[_MODE]
 
     # Registers
 
@@ -113,10 +127,10 @@ class BL0942(UartChip):
                 self._cleared = self._energy_counts()
         elif number == 8:
             value = min(0xFFFF, round(1e6 / self.line_hz)) if self.line_hz else 0
-        elif number == _MODE:
-            value = self._mode
+        elif number == _PROTECT:
+            value = 0x55 if self._unlocked else 0
         else:
-            value = 0
+            value = self._written.get(number, 0)
         return max(0, min(_M24, value))
 
     def _write(self, number: int, value: int) -> None:
@@ -126,16 +140,16 @@ class BL0942(UartChip):
             self.violate(f"register 0x{number:02x} written while protected (DS, USR_WRPROT)")
         elif number == _RESET:
             if value == 0x5A5A5A:
-                self.reset()
-        elif number == _MODE:
-            self._mode = value & 0x3FF
+                self._soft_reset()
+        elif number in self._written:
+            self._written[number] = value & (0x3FF if number == _MODE else _M24)
 
     # Wire
 
-    def receive(self, data: bytes) -> None:
+    def heard(self, data: bytes) -> None:
         now = self.port.now_us
         # A pause of 20 ms between bytes resets the interface (DS, UART time-out).
-        if now - self._rx_us > 20_000 + len(data) * 10_000_000 // self.baud:
+        if now - self._rx_us > 20_000 + len(data) * self.char_us:
             self._rx.clear()
         self._rx_us = now
         self._rx += data
@@ -171,5 +185,6 @@ class BL0942(UartChip):
         if self.faults:
             frame = self.faults.pop(0)(frame)
         self.answers += 1
-        at = self.port.now_us + len(frame) * 10_000_000 // self.baud
-        self.port.at(at, lambda: self.port.uart_send(self.uart, frame))
+        # One after the other, however fast it is asked.
+        self._free_us = max(self._free_us, self.port.now_us) + round(len(frame) * self.char_us)
+        self.port.at(self._free_us, lambda: self.say(frame))

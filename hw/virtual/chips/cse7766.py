@@ -7,14 +7,15 @@ would not fit 24 bits (0.31 W with these coefficients). `*_error` are the board'
 
 Assumed, as nothing public says: a frame every 60 ms; power is finished 800 ms after power-on, current 500 ms,
 voltage 200 ms; no current below 10 mA. Not modelled: noise, creep, negative power (counted as drawn), the CF
-pins, ADJ bits 0 and 7.
+pins, ADJ bits 0 and 7. A UART of another rate or parity reads rubbish.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from hw.virtual.chips.base import Handle, UartChip
+from hw.virtual.chips.base import Handle
+from hw.virtual.chips.framing import Frame, FramedUart
 from hw.virtual.chips.load import Load, Terminals
 
 _FRAME_US = round(24 * 11 * 1e6 / 4800)
@@ -22,7 +23,7 @@ _M24 = 0xFFFFFF
 _NO_AMPS = 0.01
 
 
-class CSE7766(UartChip):
+class CSE7766(FramedUart):
     """load: see `load.py`. coefficients (V, A, W) as burnt in at the factory; `fault_bits` sets header Fx,
     `calibrated` False header AA. `faults`: functions bytes -> bytes, one per next frame. `pulses0`: the
     counter at power-on (to see it wrap; the part has 0). period_us may be longer than the part's for long
@@ -73,9 +74,9 @@ class CSE7766(UartChip):
         self.terminals.power_on(self.port)
         self._next = self.port.at(self._on_us + self.period_us, self._send)
 
-    def configure(self, baud: int, bits: int, parity: int | None, stop: int) -> None:
-        if (baud, bits, parity, stop) != (4800, 8, 0, 1):
-            self.violate(f"UART at {baud} {bits} {parity} {stop}, the part talks 4800 8E1 (DS)")
+    @property
+    def frame_format(self) -> Frame:
+        return 4800, 8, 0
 
     def receive(self, data: bytes) -> None:
         self.violate("the part takes no data (DS)")
@@ -127,5 +128,5 @@ class CSE7766(UartChip):
             frame = self.faults.pop(0)(frame)
         self.frames += 1
         now = self.port.now_us
-        self.port.at(now + _FRAME_US, lambda: self.port.uart_send(self.uart, frame))
+        self.port.at(now + _FRAME_US, lambda: self.say(frame))
         self._next = self.port.at(now + self.period_us, self._send)

@@ -1,35 +1,33 @@
-"""A DALI-2 / D4i LED driver with its lamp: IEC 62386-102 and -207, DiiA parts 251 to 253.
+"""A DALI-2 / D4i LED driver with its lamp: IEC 62386-102:2014 and -207:2009, DiiA parts 251 to 253.
 
 It hears whole frames from its bus (dali_bus) and answers 5.5 to 10.5 ms after the frame's last edge, by its
 own clock. Settings, groups and addresses outlast a loss of mains. `light` is what the lamp gives in per cent,
 `power_w` what the driver draws, both at this instant, fading included; each change is emitted as `actuate`.
 
-Not modelled: CONTINUOUS UP and DOWN, DAPC SEQUENCE, operating modes, the blinking of IDENTIFY, extended fade
-times, 207's reference measurement and fast fades, heat, inrush, constant light output; power is a straight
-line over the light from `standby_w`. Assumed: 0.6 s from mains to the power-on level; changes without fade
-are instant; fades are even in levels.
+Not modelled: CONTINUOUS UP and DOWN, DAPC SEQUENCE, operating modes other than 0, the blinking of IDENTIFY, 207's
+reference measurement, the effect of its fast fade time, heat, inrush, constant light output; power is a straight
+line over the light from `standby_w`. What it answers is in dali_queries. Assumed: 0.6 s from mains to the power-on
+level; changes without fade are instant; fades are even in levels.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hw.virtual.chips import dali_queries
 from hw.virtual.chips.base import Handle
 from hw.virtual.chips.dali_memory import Bank, default_banks
+from hw.virtual.chips.dali_queries import LED, MASK, YES
 
 if TYPE_CHECKING:
     from hw.virtual.chips.dali_bus import DaliBus
 
-MASK = 255
-YES = 255
 _TWICE_US = 100_000
 _START_US = 600_000
 _INITIALISED_US = 15 * 60 * 1_000_000
 _SETTLE_US = (5_500, 10_500)
-_LED = 6
 #: Commands that count only when they come twice (102, 207).
 _TWICE = frozenset((*range(0x20, 0x82), *range(0xE0, 0xE5)))
 _TWICE_SPECIAL = frozenset((0xA5, 0xA7))
@@ -38,9 +36,15 @@ _WRITING_SPECIAL = frozenset((0xA3, 0xC3, 0xC5, 0xC7, 0xC9))
 _WRITING = frozenset((0x81, 0x98, 0x9C, 0x9D))
 
 
-def fade_us(n: int) -> int:
-    """Fade time n = 1..15 of 102; 0 is none."""
-    return round(500_000 * math.sqrt(2**n)) if n else 0
+#: Units of the extended fade time by its multiplier (102).
+_EXTENDED_US = (0, 100_000, 1_000_000, 10_000_000, 60_000_000)
+
+
+def fade_us(n: int, extended: int = 0) -> int:
+    """Fade time n = 1..15 of 102; with 0 the extended one: multiplier << 4 | base."""
+    if n:
+        return round(500_000 * math.sqrt(2**n))
+    return ((extended & 15) + 1) * _EXTENDED_US[extended >> 4]
 
 
 class DaliGear:
@@ -58,7 +62,7 @@ class DaliGear:
         standby_w: float = 0.4,
         physical_min: int = 1,
         half_us: float = 1e6 / 2400,
-        types: tuple[int, ...] = (_LED,),
+        types: tuple[int, ...] = (LED,),
         randoms: tuple[int, ...] = (),
         banks: dict[int, Bank] | None = None,
     ) -> None:
@@ -92,6 +96,7 @@ class DaliGear:
         self.min_level = self.physical_min
         self.fade_time = 0
         self.fade_rate = 7
+        self.extended_fade = self.fast_fade = 0
         self.scenes = [MASK] * 16
         self.groups: set[int] = set()
         self.random = self.search = 0xFFFFFF
@@ -101,6 +106,7 @@ class DaliGear:
         return (
             *(self.power_on_level, self.failure_level, self.max_level, self.min_level, self.fade_time),
             *(self.fade_rate, tuple(self.scenes), frozenset(self.groups), self.random),
+            *(self.extended_fade, self.fast_fade),
         )
 
     def _volatile(self) -> None:
@@ -115,7 +121,7 @@ class DaliGear:
         self._commanded = False
         self._initialised_until = -1
         self._withdrawn = False
-        self._next_types: list[int] = []
+        self.next_types: list[int] = []
         self._start: Handle | None = None
         self._fade_end: Handle | None = None
 
@@ -269,7 +275,9 @@ class DaliGear:
         elif not first & 1:
             self._direct(second)
         elif second >= 0xE0:
-            answer = self._led(second) if kind == _LED and _LED in self.types else None
+            answer = dali_queries.extended(self, kind, second) if kind in self.types else None
+            if kind == LED and kind in self.types:
+                self._led(second)
         else:
             answer = self._command(second)
         if answer is not None and not self.mute:
@@ -290,7 +298,7 @@ class DaliGear:
 
     def _direct(self, level: int) -> None:
         if level != MASK:
-            self._level_command(level, fade_us(self.fade_time))
+            self._level_command(level, fade_us(self.fade_time, self.extended_fade))
         else:
             self._level_command(self.level)
 
@@ -304,11 +312,8 @@ class DaliGear:
         if op == 0xC5:
             return self._read_memory()
         if op != 0xA7:
-            self._next_types = []
-        query = self._queries().get(op)
-        if query is not None:
-            return query()
-        return self.scenes[op & 15] if 0xB0 <= op < 0xC0 else None
+            self.next_types = []
+        return dali_queries.answer(self, op)
 
     def _light_command(self, op: int) -> None:
         now = self.level
@@ -328,9 +333,9 @@ class DaliGear:
         elif op in (6, 8):
             self._level_command(self.min_level)
         elif op == 0x0A:
-            self._level_command(self.last_active, fade_us(self.fade_time))
+            self._level_command(self.last_active, fade_us(self.fade_time, self.extended_fade))
         elif op >= 0x10 and self.scenes[op & 15] != MASK:
-            self._level_command(self.scenes[op & 15], fade_us(self.fade_time))
+            self._level_command(self.scenes[op & 15], fade_us(self.fade_time, self.extended_fade))
 
     def _configure(self, op: int) -> None:
         value = self.dtr[0]
@@ -353,6 +358,8 @@ class DaliGear:
             self.fade_time = min(value, 15)
         elif op == 0x2F:
             self.fade_rate = min(max(value, 1), 15)
+        elif op == 0x30:
+            self.extended_fade = value if value <= 0x4F else 0
         elif op < 0x80:
             index = op & 15
             match op >> 4:
@@ -380,77 +387,19 @@ class DaliGear:
             self.short = code >> 1
 
     @property
-    def status(self) -> int:
-        """Bits of QUERY STATUS."""
-        bits = (
-            *(self.failed, self.lamp != "ok", bool(self.level) and self.lamp == "ok", self.limit_error),
-            *(self.fading, self._settings() == self._fresh, self.short is None, self.power_cycle_seen),
-        )
-        return sum(bit << i for i, bit in enumerate(bits))
+    def reset_state(self) -> bool:
+        """All that a reset sets is as a reset sets it."""
+        return self._settings() == self._fresh
 
-    def _queries(self) -> dict[int, Callable[[], int | None]]:
-        def yes(condition: bool) -> int | None:
-            return YES if condition else None
-
-        def bits(first: int) -> int:
-            return sum(1 << g - first for g in self.groups if first <= g < first + 8)
-
-        return {
-            0x90: lambda: self.status,
-            0x91: lambda: YES,
-            0x92: lambda: yes(self.lamp != "ok"),
-            0x93: lambda: yes(bool(self.status & 4)),
-            0x94: lambda: yes(self.limit_error),
-            0x95: lambda: yes(bool(self.status & 32)),
-            0x96: lambda: yes(self.short is None),
-            0x97: lambda: 8,
-            0x98: lambda: self.dtr[0],
-            0x99: self._device_type,
-            0x9A: lambda: self.physical_min,
-            0x9B: lambda: yes(self.power_cycle_seen),
-            0x9C: lambda: self.dtr[1],
-            0x9D: lambda: self.dtr[2],
-            0xA0: lambda: MASK if self.level and self.lamp != "ok" else self.level,
-            0xA1: lambda: self.max_level,
-            0xA2: lambda: self.min_level,
-            0xA3: lambda: self.power_on_level,
-            0xA4: lambda: self.failure_level,
-            0xA5: lambda: self.fade_time << 4 | self.fade_rate,
-            0xA7: lambda: self._next_types.pop(0) if self._next_types else None,
-            0xAA: lambda: yes(self.failed),
-            0xC0: lambda: bits(0),
-            0xC1: lambda: bits(8),
-            0xC2: lambda: self.random >> 16,
-            0xC3: lambda: self.random >> 8 & 255,
-            0xC4: lambda: self.random & 255,
-        }
-
-    def _device_type(self) -> int:
-        if len(self.types) != 1:
-            self._next_types = [*sorted(self.types), 254] if self.types else []
-            return MASK if self.types else 254
-        return self.types[0]
-
-    def _led(self, op: int) -> int | None:
-        """Commands of 207, after ENABLE DEVICE TYPE 6."""
-        match op:
-            case 0xE3:
-                if self.dtr[0] < 2:
-                    self._account()
-                    self.linear = self.dtr[0] == 1
-                    self._tell()
-                return None
-            case 0xEE:
-                return int(self.linear)
-            case 0xF1:
-                return (self.lamp == "short") | (self.lamp == "open") << 1
-            case 0xF2:
-                return YES if self.lamp == "short" else None
-            case 0xF3:
-                return YES if self.lamp == "open" else None
-            case 0xFF:
-                return 1
-        return None
+    def _led(self, op: int) -> None:
+        """What counts only when it comes twice (207), after ENABLE DEVICE TYPE 6."""
+        value = self.dtr[0]
+        if op == 0xE3 and value < 2:
+            self._account()
+            self.linear = value == 1
+            self._tell()
+        elif op == 0xE4 and (value == 0 or dali_queries.MIN_FAST_FADE <= value <= 27):
+            self.fast_fade = value
 
     def _special(self, op: int, data: int) -> int | None:
         if op in (0xA3, 0xC3, 0xC5):

@@ -1,12 +1,10 @@
-"""DS18B20 thermometer on a 1-Wire line.  DS = Maxim 19-7487.
+"""DS18B20 thermometer on a 1-Wire line (leg `wire`).  DS = Maxim 19-7487.
 
-`Line` is the wire with its devices, in whole slots: `reset` (True: somebody is present), `write_bit`,
-`read_bit`; several devices pull down together (wired AND). Modelled: ROM search, read, match and skip; convert
-(with its busy slots), read, write, copy and recall of the scratchpad; CRC-8; 85.0 degC at power-on; resolution
-and its times.
+Modelled: ROM search, read, match and skip; convert (with its busy slots), read, write, copy and recall of the
+scratchpad; CRC-8; 85.0 degC at power-on; resolution and its times.
 
-Not modelled: slot timing in microseconds, overdrive, parasite power (the supply pin is connected), alarm
-search, the limit of EEPROM writes. Assumed: a conversion takes its whole specified time (750 ms at 12 bits).
+Not modelled: what `onewire.py` leaves out (the supply pin is connected), alarm search, the limit of EEPROM
+writes. Assumed: a conversion takes its whole specified time (750 ms at 12 bits).
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from hw.virtual.chips.base import Chip
+from hw.virtual.chips.onewire import OneWireChip
 
 _CONVERT_US = (93_750, 187_500, 375_000, 750_000)
 _POWER_ON = 85 * 16
@@ -34,7 +32,7 @@ def crc8(data: bytes) -> int:
     return register
 
 
-class DS18B20(Chip):
+class DS18B20(OneWireChip):
     """celsius: a number, or a function of the virtual time in us. serial: 48 bits. family: 0x28.
 
     `present` False is a broken wire. `flip` is a set of bit numbers of the next scratchpad reading that arrive
@@ -75,7 +73,6 @@ class DS18B20(Chip):
         self.port.draw(_CURRENT_UA[0])
 
     def deselect(self) -> None:
-        """Out of the dialogue until the next reset of the line."""
         self._stage = ""
         self._bits: list[int] = []
         self._position = 0
@@ -83,7 +80,6 @@ class DS18B20(Chip):
     # slots
 
     def line_reset(self) -> bool:
-        """A reset pulse; whether it answers with a presence pulse."""
         self.deselect()
         self._finish()
         if self.present:
@@ -91,7 +87,6 @@ class DS18B20(Chip):
         return self.present
 
     def pull(self) -> int:
-        """A read slot: 0 pulls the line down, 1 lets it go."""
         self._finish()
         if not self.present:
             return 1
@@ -110,7 +105,6 @@ class DS18B20(Chip):
         return 1
 
     def take(self, bit: int) -> None:
-        """A write slot."""
         self._finish()
         if not self.present or not self._stage:
             return
@@ -203,29 +197,3 @@ class DS18B20(Chip):
         self._done_us = None
         self.conversions += 1
         self.port.draw(_CURRENT_UA[0])
-
-
-class Line:
-    """The wire. short: it is at ground, whatever anybody does (the master takes that for a presence pulse)."""
-
-    def __init__(self, *devices: DS18B20) -> None:
-        self.devices = devices
-        self.short = False
-
-    def reset(self) -> bool:
-        if self.short:
-            # A reset without end for the devices.
-            for device in self.devices:
-                device.deselect()
-            return True
-        present = [d.line_reset() for d in self.devices]  # each of them, also behind the first that answers
-        return any(present)
-
-    def write_bit(self, bit: int) -> None:
-        for device in () if self.short else self.devices:
-            device.take(bit)
-
-    def read_bit(self) -> int:
-        if self.short:
-            return 0
-        return min([device.pull() for device in self.devices], default=1)

@@ -1,13 +1,14 @@
 """Three-phase energy meter, Modbus RTU slave on RS-485.  DS = Modbus over Serial Line V1.02 (MSL), Modbus
-Application Protocol V1.1b3 (MAP), and the register maps of two meters: Eastron SDM630-Modbus V2 (float32,
-input registers) and Carlo Gavazzi EM340 (int32, low word first, functions 3 and 4 alike).
+Application Protocol V1.1b3 (MAP), and the register maps of two meters (modbus_maps): Eastron SDM630-Modbus V2 and
+Carlo Gavazzi EM340.
 
 Legs: UART (the MCU's `uart`); `de` when the transceiver has a direction pin (`direction`: 1 drives the line,
-0 listens). Silence of 3.5 characters ends a request; a wrong CRC or another address is met with silence.
+0 listens). Silence of 3.5 characters ends a request; a wrong CRC, another address, and a request that begins
+sooner than 3.5 characters after what was on the line before are met with silence.
 
-Not modelled: writing, the other maps' registers than those below (they read 0), unequal phase angles, noise,
-line polarity, bias and termination, echo, other units on the line. Assumed: 20 ms to think; the import total
-in whole Wh (SDM630, then as float32 kWh) or 0.1 kWh (EM340), the sum of what each phase draws.
+Not modelled: writing, unequal phase angles, noise, line polarity, bias and termination, echo, other units on the
+line. Assumed: 20 ms to think; energies in whole Wh (SDM630, then as float32 kWh) or 0.1 kWh (EM340), the sum of
+what each phase draws or feeds back; a demand period of 60 min (SDM630) or 15 (EM340), from power-on on.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
-from hw.virtual.chips.base import Handle, UartChip
-from hw.virtual.chips.load import Load, Terminals
+from hw.virtual.chips.base import Handle
+from hw.virtual.chips.framing import Frame, FramedUart
+from hw.virtual.chips.load import Load
+from hw.virtual.chips.modbus_maps import IDENTITY, LAYOUTS, Phase, State, Values, sdm630_settings
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
-#: Layout: functions, last register, most registers per request.
-_LAYOUTS = {"sdm630": ((4,), 381, 80), "em340": ((3, 4), 0x0FFF, 50)}
-_BITS = {None: 10, 0: 11, 1: 11}
 
 
 def _crc(data: bytes) -> bytes:
@@ -37,9 +37,10 @@ def _crc(data: bytes) -> bytes:
     return crc.to_bytes(2, "little")
 
 
-class ModbusMeter(UartChip):
+class ModbusMeter(FramedUart):
     """loads: one per phase (`load.py`). `faults`: functions bytes -> bytes, each next answer takes one (b"" is
-    no answer); `exceptions`: codes that the next requests are refused with."""
+    no answer); `exceptions`: codes that the next requests are refused with. `requests` were whole, `lost` came too
+    soon. import_wh, export_wh: what the counters held before."""
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class ModbusMeter(UartChip):
         direction: bool = False,
         line_hz: float = 50.0,
         import_wh: float = 0.0,
+        export_wh: float = 0.0,
+        serial: int = 12_345_678,
         think_us: int = 20_000,
         step_us: int = 1_000_000,
     ) -> None:
         super().__init__()
-        if layout not in _LAYOUTS or len(loads) != 3:
-            raise ValueError(f"layout one of {', '.join(_LAYOUTS)}, three loads")
+        if layout not in LAYOUTS or len(loads) != 3:
+            raise ValueError(f"layout one of {', '.join(LAYOUTS)}, three loads")
         self.uart = uart
         self.layout = layout
         self.unit = unit
@@ -67,20 +70,27 @@ class ModbusMeter(UartChip):
         self.direction = direction
         self.line_hz = line_hz
         self.import_wh = import_wh
+        self.export_wh = export_wh
+        self.serial = serial
         self.think_us = think_us
-        self.phases = [Terminals(load, step_us) for load in loads]
+        self.phases = [Phase(load, step_us) for load in loads]
         self.faults: list[Callable[[bytes], bytes]] = []
         self.exceptions: list[int] = []
         self.requests: list[bytes] = []
-        self._char_us = _BITS[parity] * 1e6 / baud
+        self.lost = 0
         # MSL 2.5.1.1: fixed above 19200 baud.
-        self._t15 = 750.0 if baud > 19200 else 1.5 * self._char_us
-        self._t35 = 1750.0 if baud > 19200 else 3.5 * self._char_us
+        self._t15 = 750.0 if baud > 19200 else 1.5 * self.char_us
+        self._t35 = 1750.0 if baud > 19200 else 3.5 * self.char_us
         self._de = 0
+        self._soon = False
         self._rx = bytearray()
         self._quiet_us = 0.0
         self._end: Handle | None = None
         self._answer: Handle | None = None
+        self._period: Handle | None = None
+        self._sums: dict[str, float] = {}
+        self._demand: dict[str, float] = {}
+        self._highest: dict[str, float] = {}
 
     def range(self, quantity: str = "watts") -> tuple[float, float, float]:
         """Lowest, highest, resolution of one phase: W (signed), or V, A."""
@@ -100,19 +110,22 @@ class ModbusMeter(UartChip):
             self.phases[phase].set(value, quantity)
 
     def reset(self) -> None:
-        for handle in (self._end, self._answer):
+        for handle in (self._end, self._answer, self._period):
             self.port.cancel(handle)
         self._answer = None
         self._rx.clear()
+        self._soon = False
         self._quiet_us = self.port.now_us - self._t35
         for phase in self.phases:
             phase.power_on(self.port)
+        self._sums = self._sums_now()
+        self._demand = dict.fromkeys(self._sums, 0.0)
+        self._highest = dict(self._demand)
+        self._plan()
 
-    def configure(self, baud: int, bits: int, parity: int | None, stop: int) -> None:
-        if (baud, bits, parity) != (self.baud, 8, self.parity):
-            self.violate(
-                f"UART at {baud} {bits} {parity} {stop}, the meter is set to {self.baud} 8 {self.parity}"
-            )
+    @property
+    def frame_format(self) -> Frame:
+        return self.baud, 8, self.parity
 
     def pin_changed(self, pin: str, level: int) -> None:
         if pin == "de":
@@ -120,54 +133,58 @@ class ModbusMeter(UartChip):
 
     # Registers
 
-    def _values(self) -> dict[int, tuple[str, float]]:
-        """Register: (form, value in the map's unit)."""
-        points = [phase.touch() for phase in self.phases]
-        watts = sum(p.watts for p in points)
-        wh = self.import_wh + sum(t.imported_j for t in self.phases) / 3600 + 1e-9
-        out: dict[int, tuple[str, float]] = {}
-        if self.layout == "sdm630":
-            for i, p in enumerate(points):
-                out[2 * i] = "f", p.volts
-                out[6 + 2 * i] = "f", abs(p.amps)
-                out[12 + 2 * i] = "f", p.watts
-                out[18 + 2 * i] = "f", p.volts * abs(p.amps)
-            out[42] = "f", sum(p.volts for p in points) / 3
-            out[48] = "f", sum(abs(p.amps) for p in points)
-            out[52] = "f", watts
-            out[70] = "f", self.line_hz
-            out[72] = "f", int(wh) / 1000
-            return out
-        for i, p in enumerate(points):
-            out[2 * i] = "l", p.volts * 10
-            out[12 + 2 * i] = "l", abs(p.amps) * 1000
-            out[18 + 2 * i] = "l", p.watts * 10
-        out[40] = "l", watts * 10
-        out[51] = "h", self.line_hz * 10
-        out[52] = "l", int(wh / 100)
-        return out
+    def _sums_now(self) -> dict[str, float]:
+        """What demands are the means of."""
+        for phase in self.phases:
+            phase.touch()
+        out = {"W+": sum(p.imported_j for p in self.phases), "W-": sum(p.exported_j for p in self.phases)}
+        out["VA"] = sum(p.va_s for p in self.phases)
+        return out | {f"A{i}": p.amp_s for i, p in enumerate(self.phases)}
 
-    def _words(self) -> dict[int, bytes]:
+    def _plan(self) -> None:
+        seconds = LAYOUTS[self.layout].demand_s
+        self._period = self.port.at(self.port.now_us + seconds * 1_000_000, self._period_over)
+
+    def _period_over(self) -> None:
+        sums, before = self._sums_now(), self._sums
+        seconds = LAYOUTS[self.layout].demand_s
+        self._demand = {name: (sums[name] - before[name]) / seconds for name in sums}
+        self._highest = {name: max(self._highest[name], value) for name, value in self._demand.items()}
+        self._sums = sums
+        self._plan()
+
+    def _values(self, function: int) -> Values:
+        if self.layout == "sdm630" and function == 3:
+            return sdm630_settings(self.unit, self.baud, self.parity, self.serial)
+        state = State(
+            *(self.phases, self.line_hz, self.import_wh, self.export_wh, self._demand, self._highest)
+        )
+        return LAYOUTS[self.layout].values(state)
+
+    def _words(self, function: int) -> dict[int, bytes]:
         words: dict[int, bytes] = {}
-        for register, (form, value) in self._values().items():
-            if form == "f":
-                raw = struct.pack(">f", value)
-                words[register], words[register + 1] = raw[:2], raw[2:]
-            elif form == "l":
-                raw = struct.pack(">i", round(value))
-                words[register], words[register + 1] = raw[2:], raw[:2]
-            else:
+        for register, (form, value) in self._values(function).items():
+            if form == "h":
                 words[register] = struct.pack(">h", round(value))
+                continue
+            raw = struct.pack(">f", value) if form == "f" else struct.pack(">I", round(value) & 0xFFFFFFFF)
+            first, second = raw[:2], raw[2:]
+            if form == "l":
+                first, second = second, first
+            words[register], words[register + 1] = first, second
         return words
 
     # Wire
 
     def receive(self, data: bytes) -> None:
-        now = self.port.now_us
-        begin = now - len(data) * self._char_us
         if self.direction and not self._de:
             self.violate("DE is low before the last bit has left: the request is cut short")
             return
+        super().receive(data)
+
+    def heard(self, data: bytes) -> None:
+        now = self.port.now_us
+        begin = now - len(data) * self.char_us
         if self._answer is not None:
             self.violate("the master speaks before the meter has answered (MSL 2.4.1)")
             return
@@ -176,15 +193,19 @@ class ModbusMeter(UartChip):
         if self._rx and gap > self._t15 + 1:
             self.violate("a pause of more than 1.5 characters within a frame (MSL 2.5.1.1)")
         elif not self._rx and gap < self._t35 - 1:
-            self.violate(f"{gap:.0f} us of silence before a frame, wants {self._t35:.0f} (MSL 2.5.1.1)")
+            self._soon = True  # for the meter it is the rest of what was there before
         self._rx += data
         self._quiet_us = now
         self.port.cancel(self._end)
         self._end = self.port.at(round(now + self._t35), self._frame)
 
     def _frame(self) -> None:
-        frame = bytes(self._rx)
+        frame, soon = bytes(self._rx), self._soon
         self._rx.clear()
+        self._soon = False
+        if soon:
+            self.lost += 1
+            return
         self.requests.append(frame)
         if len(frame) < 4 or _crc(frame[:-2]) != frame[-2:] or frame[0] != self.unit:
             return
@@ -198,7 +219,7 @@ class ModbusMeter(UartChip):
             self._answer = self.port.at(at, lambda: self._drive(answer))
 
     def _reply(self, pdu: bytes) -> bytes:
-        functions, last, most = _LAYOUTS[self.layout]
+        _, blocks, most, _ = LAYOUTS[self.layout]
         function = pdu[0]
 
         def refuse(code: int) -> bytes:
@@ -206,26 +227,28 @@ class ModbusMeter(UartChip):
 
         if self.exceptions:
             return refuse(self.exceptions.pop(0))
-        if function not in functions:
+        if function not in blocks:
             return refuse(ILLEGAL_FUNCTION)
         if len(pdu) != 5:
             return refuse(ILLEGAL_VALUE)
         first, count = struct.unpack(">HH", pdu[1:])
         if not 1 <= count <= most:
             return refuse(ILLEGAL_VALUE)
-        if first + count - 1 > last:
+        if not any(low <= first and first + count - 1 <= high for low, high in blocks[function]):
             return refuse(ILLEGAL_ADDRESS)
-        words = self._words()
+        words = self._words(function)
+        if self.layout == "em340" and first == IDENTITY[0]:
+            words[first] = IDENTITY[1].to_bytes(2, "big")
         data = b"".join(words.get(r, b"\0\0") for r in range(first, first + count))
         return bytes([function, len(data)]) + data
 
     def _drive(self, answer: bytes) -> None:
         if self.direction and self._de:
             self.violate("DE is still high when the meter answers: two drivers on the line")
-        end = self.port.now_us + round(len(answer) * self._char_us)
+        end = self.port.now_us + round(len(answer) * self.char_us)
         self._answer = self.port.at(end, lambda: self._sent(answer))
 
     def _sent(self, answer: bytes) -> None:
         self._answer = None
         self._quiet_us = self.port.now_us
-        self.port.uart_send(self.uart, answer)
+        self.say(answer)

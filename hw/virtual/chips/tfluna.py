@@ -1,31 +1,54 @@
-"""Benewake TF-Luna laser range sensor with UART.  DS = SJ-PM-TF-Luna A05.
+"""Benewake TF-Luna laser range sensor with UART (with I2C: tfluna_i2c).  DS = SJ-PM-TF-Luna A05.
 
 Legs: UART (the MCU's `uart`), `power` when the wiring has a switch for it (`switched`). Frames 59 59 distance
-amplitude temperature sum at 115200 baud 8N1, 100 a second, in centimetres (`mm`: set to millimetres).
+amplitude temperature sum at 115200 baud 8N1, 100 a second, in centimetres (`mm`: set to millimetres). Commands
+5A length code data sum: version, reset, frame rate (0: on request), one range, format (9 bytes in cm or mm), baud,
+output on and off, factory settings, save. What is not saved is gone with the supply; a command with a wrong sum,
+or of another code, is not answered.
 
-Not modelled: commands (a byte to the sensor is a violation), I2C, the other formats, the cone of 2 degrees, the
-mean over the 5 ranges behind a frame. Assumed, as the manual does not say: first frame 300 ms after power-on;
-distance 0 with too little light; amplitude 30000 / (1 + d/m)^2 unless `amplitude` is set, 20 beyond 8 m.
+Not modelled: the other formats, thresholds and low power, the cone of 2 degrees, the mean over the 5 ranges behind
+a frame. Assumed, as the manual does not say: first frame 300 ms after power-on or reset; an answer after 1 ms;
+distance 0 with too little light; amplitude 30000 / (1 + d/m)^2 unless `amplitude` is set, 20 beyond 8 m; version
+3.3.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from hw.virtual.chips.base import Handle, UartChip
+from hw.virtual.chips.framing import Frame
+from hw.virtual.chips.uart_ranger import UartRanger
 
-_FRAME_US = round(9 * 10 * 1_000_000 / 115_200)
-_FIRST_US = 300_000
-_PERIOD_US = 10_000
-_CURRENT_UA = 70_000
+VERSION = bytes((1, 3, 3))  # the last place first
+_VERSION, _RESET, _RATE, _ONCE, _FORMAT, _BAUD, _OUTPUT, _FACTORY, _SAVE = 1, 2, 3, 4, 5, 6, 7, 0x10, 0x11
+_CM, _MM = 1, 6
+_ANSWER_US = 1000
 
 
-class TFLuna(UartChip):
-    """distance_m: a number, or a function of the virtual time in us. noise_m: standard deviation.
+class Settings(NamedTuple):
+    """What the sensor keeps: frames per second (0: on request), format, baud, whether it speaks."""
 
-    temperature_c: of the chip. amplitude: what every frame says, 0..65535. `faults` is a list of functions
-    bytes -> bytes; each next frame takes one and sends what it gives.
-    """
+    rate: int = 100
+    form: int = _CM
+    baud: int = 115_200
+    output: bool = True
+
+
+def light(metres: float, amplitude: int | None) -> tuple[bool, int]:
+    """Whether there is enough of it for a range, and the amplitude that the sensor says."""
+    if amplitude is None:
+        # Little comes back from beyond 8 m.
+        amplitude = 20 if metres > 8.0 else round(30_000 / (1 + metres) ** 2)
+    return amplitude >= 100, amplitude
+
+
+class TFLuna(UartRanger):
+    """See `UartRanger`; temperature_c: of the chip. amplitude: what every frame says, 0..65535."""
+
+    BAUD = 115_200
+    FIRST_US = 300_000
+    CURRENT_UA = 70_000
 
     def __init__(
         self,
@@ -33,71 +56,107 @@ class TFLuna(UartChip):
         distance_m: float | Callable[[int], float] = 1.0,
         *,
         mm: bool = False,
-        noise_m: float = 0.0,
         amplitude: int | None = None,
         temperature_c: float = 35.0,
-        switched: bool = False,
-        power_on_level: int = 1,
+        **options: Any,
     ) -> None:
-        super().__init__()
-        self.uart = uart
-        self.distance_m = distance_m
-        self.mm = mm
-        self.noise_m = noise_m
+        super().__init__(uart, distance_m, **options)
+        self.saved = Settings(form=_MM if mm else _CM)
+        self.settings = self.saved
         self.amplitude = amplitude
         self.temperature_c = temperature_c
-        self.switched = switched
-        self.power_on_level = power_on_level
-        self.faults: list[Callable[[bytes], bytes]] = []
-        self.frames = 0
-        self._next: Handle | None = None
+        self.refused = 0
+        self._input = b""
+
+    @property
+    def frame_format(self) -> Frame:
+        return self.settings.baud, 8, None
+
+    @property
+    def mm(self) -> bool:
+        return self.settings.form == _MM
 
     def range(self) -> tuple[float, float, float]:
         """Lowest, highest, resolution, in metres."""
         return 0.2, 8.0, 0.001 if self.mm else 0.01
 
-    def set_physical(self, value: float) -> None:
-        self.distance_m = value
-
-    def reset(self) -> None:
-        self.port.cancel(self._next)
-        self._next = None
-        self._power(not self.switched)
-
-    def _power(self, on: bool) -> None:
-        self.port.cancel(self._next)
-        self._next = self.port.at(self.port.now_us + _FIRST_US, self._send) if on else None
-        self.port.draw(_CURRENT_UA if on else 0)
-
-    def pin_changed(self, pin: str, level: int) -> None:
-        if pin == "power" and self.switched and (level == self.power_on_level) != (self._next is not None):
-            self._power(level == self.power_on_level)
-
-    def configure(self, baud: int, bits: int, parity: int | None, stop: int) -> None:
-        if (baud, bits, parity, stop) != (115_200, 8, None, 1):
-            self.violate(f"UART at {baud} {bits} {parity} {stop}, the sensor talks 115200 8N1 (DS)")
-
-    def receive(self, data: bytes) -> None:
-        self.violate("commands are not modelled")
-
     def frame(self) -> bytes:
         """What the sensor would say now."""
-        metres = self.distance_m(self.port.now_us) if callable(self.distance_m) else self.distance_m
-        if self.noise_m:
-            metres += self.port.random.gauss(0.0, self.noise_m)
-        metres = max(metres, 0.0)
-        amplitude = round(30_000 / (1 + metres) ** 2) if self.amplitude is None else self.amplitude
-        if metres > 8.0 and self.amplitude is None:
-            amplitude = 20  # little comes back from beyond
-        value = 0 if amplitude < 100 else round(metres / (0.001 if self.mm else 0.01))
+        metres = max(self.metres(), 0.0)
+        enough, amplitude = light(metres, self.amplitude)
+        value = round(metres / (0.001 if self.mm else 0.01)) if enough else 0
         raw = round((self.temperature_c + 256) * 8)
         data = b"\x59\x59" + b"".join(x.to_bytes(2, "little") for x in (value, amplitude, raw))
         return data + bytes([sum(data) & 0xFF])
 
-    def _send(self) -> None:
-        frame = self.frame()
-        if self.faults:
-            frame = self.faults.pop(0)(frame)
-        self.frames += 1
-        self.port.at(self.port.now_us + _FRAME_US, lambda: self.port.uart_send(self.uart, frame))
-        self._next = self.port.at(self.port.now_us + _PERIOD_US, self._send)
+    def _power(self, on: bool) -> None:
+        self.settings = self.saved
+        self._input = b""
+        super()._power(on)
+
+    def _begin(self) -> None:
+        rate = self.settings.rate
+        if rate and self.settings.output:
+            self._frame(self.frame())
+        self._again(1_000_000 // (rate or 100), self._begin)
+
+    # commands
+
+    def heard(self, data: bytes) -> None:
+        if self._next is None:
+            return  # without supply
+        self._input += data
+        while (at := self._input.find(0x5A)) >= 0:
+            packet = self._input[at:]
+            if len(packet) < 2:
+                break
+            length = packet[1]
+            if not 4 <= length <= 8:
+                self._input = packet[1:]
+                continue
+            if len(packet) < length:
+                break
+            self._input = packet[length:]
+            if sum(packet[: length - 1]) & 0xFF == packet[length - 1]:
+                self._command(packet[2], packet[3 : length - 1])
+            else:
+                self.refused += 1
+        else:
+            self._input = b""
+
+    def _command(self, code: int, data: bytes) -> None:
+        value = int.from_bytes(data, "little")
+        wants = {_RATE: 2, _FORMAT: 1, _BAUD: 4, _OUTPUT: 1}.get(code, 0)
+        if len(data) != wants or code not in (*range(1, 8), _FACTORY, _SAVE):
+            self.refused += 1
+            return
+        if code == _ONCE:
+            self._frame(self.frame())
+            return
+        if code == _FORMAT and value not in (_CM, _MM):
+            self.violate(f"output format {value} is not modelled")
+            return
+        packet = bytes((0x5A, 0, code)) + (VERSION if code == _VERSION else data or b"\0")
+        packet = packet[:1] + bytes([len(packet) + 1]) + packet[2:]
+        packet += bytes([sum(packet) & 0xFF])
+        us = _ANSWER_US + round(len(packet) * self.char_us)
+        self.port.at(self.port.now_us + us, lambda: self._answered(packet, code, value))
+
+    def _answered(self, packet: bytes, code: int, value: int) -> None:
+        """The answer is out: what was asked for begins."""
+        self.say(packet)
+        now = self.settings
+        if code == _RATE:
+            self.settings = now._replace(rate=min(value, 250))
+        elif code == _FORMAT:
+            self.settings = now._replace(form=value)
+        elif code == _BAUD:
+            self.settings = now._replace(baud=value)
+        elif code == _OUTPUT:
+            self.settings = now._replace(output=bool(value))
+        elif code == _FACTORY:
+            self.settings = Settings()
+        elif code == _SAVE:
+            self.saved = now
+        elif code == _RESET and self._next is not None:
+            self._power(True)

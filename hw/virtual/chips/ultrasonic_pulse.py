@@ -4,8 +4,9 @@ Legs: `trigger`, `echo` (to the MCU), `power` when the wiring has a switch for i
 travels at 331.3 sqrt(1 + T / 273.15) m/s.
 
 Not modelled: the cone (15 and < 75 degrees), several echoes, echoes of the ping before (too short a cycle is a
-violation instead), the 5 V of the echo leg. Assumed, as the sheets do not say: the echo rises 450 us after the
-trigger fell; ready 250 ms after power-on; a target in the blind zone gives no echo.
+violation instead), the 5 V of the echo leg, the serial modes (ultrasonic_serial has them). Assumed, as the sheets
+do not say: the echo rises 450 us after the trigger fell; ready 250 ms after power-on; a target in the blind zone
+gives no echo.
 """
 
 from __future__ import annotations

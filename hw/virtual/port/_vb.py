@@ -26,6 +26,8 @@ _pend = b""
 cfg = None  # integers of ipc.CONFIG
 net = None  # the real select and socket, where they are allowed
 bg = 0  # inside a thread: its time is not the event loop's
+_W = bytearray, memoryview
+_B = bytes, bytearray, memoryview
 
 
 def gone():
@@ -34,25 +36,44 @@ def gone():
         __import__("os").system("kill -9 $PPID")
 
 
-def send(op, a=0, x=0, data=None):
+def buf(d):
+    # What is no buffer is refused before anything is queued, else the pipe would be out of step.
+    if isinstance(d, str):
+        return d.encode()
+    return d if isinstance(d, _B) else bytes(memoryview(d))
+
+
+def into(d):
+    # The same for what is read into.
+    return d if isinstance(d, _W) else __import__("_vraw").raw(d)
+
+
+def send(op, a=0, x=0, data=b""):
     # Kept until an answer is wanted: one write to the pipe instead of many.
     global _n
-    if isinstance(data, str):
-        data = data.encode()
-    n = len(data) if data is not None else 0
+    data = buf(data)
+    n = len(data)
     if _n + n > 232:
         flush()
-    _pack("<Qqq", _q, _n, op | a << 8 | n << 24, now, x)
-    if n > 232:
-        _wr(memoryview(_q)[:24])
-        i = 0
-        while i < n:
-            i += _wr(memoryview(data)[i:])
+    i = _n + 24
+    if n <= 232:
+        if n:
+            try:
+                _q[i : i + n] = data
+            except ValueError:  # a view of wider elements
+                send(op, a, x, bytes(data))
+                return
+        _pack("<Qqq", _q, _n, op | a << 8 | n << 24, now, x)
+        _n = i + n
         return
-    _n += 24
-    if n:
-        _q[_n : _n + n] = data
-        _n += n
+    if isinstance(data, memoryview):
+        data = bytes(data)
+        n = len(data)
+    _pack("<Qqq", _q, _n, op | a << 8 | n << 24, now, x)
+    _wr(memoryview(_q)[:24])
+    i = 0
+    while i < n:
+        i += _wr(memoryview(data)[i:])
 
 
 def flush():
@@ -67,7 +88,7 @@ def flush():
             gone()
 
 
-def call(op, a=0, x=0, data=None, into=None):
+def call(op, a=0, x=0, data=b"", into=None):
     global now, hor, pv, pins, flags
     send(op, a, x, data)
     flush()
@@ -88,7 +109,10 @@ def call(op, a=0, x=0, data=None, into=None):
         i = 0
         v = memoryview(into)
         while i < n:
-            i += _rd(v[i:n])
+            try:
+                i += _rd(v[i:n])
+            except TypeError:  # only to be read; the answer has to be taken all the same
+                v = bytearray(n)
         if r is None:
             r = n
     if k:
@@ -169,6 +193,7 @@ def wait(until, mode=1):
     global now
     if bg:
         return
+    until |= 0  # no float gets into the clock
     while now < until:
         if now >= due and mode and not lock:
             _tick()
@@ -179,12 +204,8 @@ def wait(until, mode=1):
         if t > until:
             t = until
         if t < hor:
-            far = t - now > 2000
             if t > now:
                 now = t
-            if far:
-                send(80)  # P: others need not wait for this board
-                flush()
         else:
             call(65, mode, t)  # A
             if mode > 1 and now < t:

@@ -80,7 +80,9 @@ def hook(name, g=None, lo=None, fr=None, level=0):
         if fr and fr is not True and (hasattr(m, "__path__") or "." not in name):
             # `from package import module`: left alone, the interpreter would load it without coming here.
             for f in fr:
-                if f != "*" and not hasattr(m, f):
+                if f == "*":
+                    _import("_vstar").star(m)
+                elif not hasattr(m, f):
                     if not hasattr(m, "__path__"):
                         raise ImportError("can't import name " + f)
                     f = m.__name__ + "." + f

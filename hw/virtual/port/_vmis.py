@@ -54,3 +54,7 @@ def enable_irq(s):
     b.lock = s
     if not s and b._pend:
         b.irqs(b"")
+
+
+def __getattr__(n):
+    return getattr(__import__("_vmor"), n)

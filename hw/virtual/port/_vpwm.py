@@ -6,7 +6,9 @@ from machine import Pin
 
 class PWM:
     def __init__(self, pin, freq=5000, duty=None, *, duty_u16=None, duty_ns=None, invert=0):
-        self.p = Pin(pin).n
+        self.p = n = Pin(pin).n
+        if not b.cfg[11] >> n & 1:
+            raise ValueError("PWM not supported on Pin(%d)" % n)
         self.f = freq
         self.d = 32768
         self.init(freq, duty, duty_u16=duty_u16, duty_ns=duty_ns)
@@ -17,11 +19,13 @@ class PWM:
                 raise ValueError("frequency must be from 1Hz to 40MHz")
             self.f = freq
         if duty_ns is not None:
-            duty_u16 = duty_ns * self.f * 65535 // 1000000000
+            duty_u16 = (duty_ns * self.f * 65535 + 500000000) // 1000000000 if duty_ns >= 0 else -1
         if duty is not None:
             duty_u16 = duty << 6
         if duty_u16 is not None:
-            self.d = max(0, min(65535, duty_u16))
+            if not 0 <= duty_u16 <= 65535:
+                raise ValueError("duty out of range")
+            self.d = duty_u16
         b.send(112, self.p, self.f << 16 | self.d)
         b.wrote()
 

@@ -29,7 +29,7 @@ class RMT:
 
     def write_pulses(self, d, v=True):
         if isinstance(v, (list, tuple)) or isinstance(d, int):
-            raise NotImplementedError  # levels one by one: nobody here sends them
+            d, v = __import__("_vrml").runs(d, v)
         if not d:
             raise ValueError("No pulses")
         if min(d) < 1 or max(d) > 32767:

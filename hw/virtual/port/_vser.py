@@ -1,19 +1,25 @@
 # machine.UART. Bytes that find the receive buffer full are lost, as on the chip.
-# ruff: noqa: RET503 - a return that says nothing costs bytes of the heap
+
 import io
 
 import _vb as b
+from machine import Pin
 
 
 class UART(io.IOBase):
-    INV_TX = 16
+    INV_TX = 32
     INV_RX = 4
+    INV_RTS = 64
+    INV_CTS = 8
+    RTS = 1
+    CTS = 2
 
     def __init__(self, id, baudrate=115200, bits=8, parity=None, stop=1, **k):
         if not 0 <= id < 3:
             raise ValueError("UART(%d) doesn't exist" % id)
         self.i = id
         self.c = [115200, 8, None, 1, 256, 0]
+        self.p = bytearray(b"\xff\xff")
         self.init(baudrate, bits, parity, stop, **k)
 
     def init(
@@ -37,13 +43,23 @@ class UART(io.IOBase):
         c = self.c
         for i, v in ((0, baudrate), (1, bits), (3, stop), (4, rxbuf), (5, timeout)):
             if v is not None:
-                c[i] = v
+                c[i] = v | 0
         if parity != -1:
             c[2] = parity
-        b.send(99, self.i, c[0] | c[1] << 32 | (2 if c[2] is None else c[2]) << 36 | c[3] << 40 | c[4] << 44)
-
-    def deinit(self):
-        pass
+        if tx is not None:
+            self.p[0] = n = Pin(tx).n
+            if not b.cfg[11] >> n & 1:
+                raise OSError(1, "ESP_FAIL")
+        if rx is not None:
+            self.p[1] = Pin(rx).n
+        if invert & ~108 or flow & ~3:
+            raise ValueError("invalid mask")
+        b.send(
+            99,
+            self.i,
+            c[0] | c[1] << 32 | (2 if c[2] is None else c[2] & 1) << 36 | c[3] << 40 | c[4] << 44,
+            self.p,
+        )
 
     def any(self):
         b.charge(b.cfg[2])
@@ -52,34 +68,41 @@ class UART(io.IOBase):
         return int.from_bytes(b.call(117, self.i, -1), "little") if b.flags >> 4 + self.i & 1 else 0
 
     def _get(self, n, into=None):
-        end = b.now + self.c[5] * 1000
-        while not self.any():
-            if b.now >= end:
-                return None
-            b.wait(end, 2)
-        return b.call(117, self.i, n, None, into)
+        # The driver waits for all bytes as long as none is missing for `timeout`; what came less is asked for once
+        # more, so that a read that falls short ends two of them after its last byte.
+        k = new = 0
+        r = b""
+        t = self.c[5] * 1000
+        while k < n:
+            end = b.now + t
+            while not self.any():
+                if b.now >= end:
+                    if not new:
+                        return (k if into else r) if k else None
+                    new = 0
+                    end = b.now + t
+                b.wait(end, 2)
+            if into:
+                new = b.call(117, self.i, n - k, b"", into[k:] if k else into)
+                k += new
+            else:
+                new = b.call(117, self.i, n - k)
+                k += len(new)
+                r = r + new if r else new
+            if not t:
+                break
+        return k if into else r
 
     def read(self, n=-1):
         r = self._get(n if n >= 0 else 65535)
         return None if r is None else bytes(r)
 
     def readinto(self, buf, n=None):
-        n = len(buf) if n is None else n
-        return self._get(n, memoryview(buf)[:n])
-
-    def readline(self):
-        r = b""
-        while 1:
-            c = self._get(1)
-            if c is None:
-                return r or None
-            r += c
-            if c == b"\n":
-                return r
+        buf = memoryview(b.into(buf))
+        return self._get(len(buf), buf) if n is None else self._get(min(n, len(buf)), buf[:n])
 
     def write(self, buf):
-        if isinstance(buf, str):
-            buf = buf.encode()
+        buf = b.buf(buf)
         b.charge(b.cfg[3])
         b.send(116, self.i, 0, buf)
         b.wrote()
@@ -91,6 +114,9 @@ class UART(io.IOBase):
     def flush(self):
         while not self.txdone():
             b.wait(b.now + 100)
+
+    def __getattr__(self, n):
+        return getattr(__import__("_vse2"), n)(self)
 
     def ioctl(self, req, arg):
         if req == 3:

@@ -23,20 +23,24 @@ class SPI:
         b.charge(b.cfg[3] + n * 8000000 // self.u)
 
     def write(self, buf):
+        buf = b.buf(buf)
         self._t(len(buf))
         b.send(119, self.i, 0, buf)
         b.wrote()
 
     def write_readinto(self, w, r):
+        w = b.buf(w)
+        r = b.into(r)
         if len(w) != len(r):
             raise ValueError("buffers must be the same length")
         self._t(len(w))
         b.call(115, self.i, 0, w, r)
 
     def readinto(self, buf, write=0):
+        buf = b.into(buf)
         n = len(buf)
         self._t(n)
-        b.call(115, self.i, n << 8 | write & 255, None, buf)
+        b.call(115, self.i, n << 8 | write & 255, b"", buf)
 
     def read(self, n, write=0):
         r = bytearray(n)

@@ -23,11 +23,12 @@ class Timer:
         if k:
             self.init(**k)
 
-    def init(self, *, mode=1, period=-1, freq=0, callback=None, hard=False):
+    def init(self, *, mode=1, callback=None, period=0xFFFFFFFF, tick_hz=1000, freq=0, hard=False):
         if hard:
             raise ValueError("hard Timers are not implemented")
         self.deinit()
-        ms = int(1000 / freq) if freq else period
+        ms = int(1000 / freq) if freq else (period | 0) * 1000 // tick_hz
+        self.t = b.now
         self.ms = ms if mode else 0
         self.fn = callback
         self.at = b.now + ms * 1000
@@ -39,3 +40,8 @@ class Timer:
         if self in b.timers:
             b.timers.remove(self)
         b.plan()
+
+    def value(self):
+        # Milliseconds since it began, or since its last period did.
+        ms = (b.now - self.t) // 1000
+        return ms % self.ms if self.ms else ms

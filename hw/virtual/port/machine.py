@@ -13,6 +13,12 @@ class Pin:
     PULL_UP = 2
     IRQ_RISING = 1
     IRQ_FALLING = 2
+    WAKE_LOW = 4
+    WAKE_HIGH = 5
+    DRIVE_0 = 0
+    DRIVE_1 = 1
+    DRIVE_2 = 2
+    DRIVE_3 = 3
 
     def __new__(cls, n, *a, **k):
         p = n if isinstance(n, Pin) else _pin.get(n)
@@ -46,16 +52,19 @@ class Pin:
 
     def value(self, v=None):
         b.charge(b.cfg[2])
+        m = self.m
         if v is None:
-            if self.m & 2:
+            # What is driven is what is on the line; an open drain that lets go does not drive.
+            if m & 2 and (m < 4 or not self.v):
                 return self.v
             if b.now >= b.pv:
                 b.call(65, 0, b.now)
             return b.pins >> self.n & 1
         self.v = v = 1 if v else 0
-        b.send(111, self.n, v)
-        if b.cfg[12] >> self.n & 1:
-            b.wrote()
+        if m & 2:
+            b.send(111, self.n, v)
+            if b.cfg[12] >> self.n & 1:
+                b.wrote()
 
     __call__ = value
 
@@ -68,13 +77,19 @@ class Pin:
     def toggle(self):
         self.value(1 - self.v)
 
-    def irq(self, handler=None, trigger=3, wake=None):
-        if wake is not None:
-            raise ValueError("wake: use esp32.wake_on_ext0")
-        b.handlers[self.n] = (handler, self) if handler else None
-        b.send(105, self.n, trigger if handler else 0)
-        b.wrote()
+    def irq(self, handler=0, trigger=3, wake=None):
+        # Also the IRQ object that stock gives back: its methods are in `_virq`.
+        if wake is not None and trigger & 4:
+            self.wake(trigger, wake)
+        elif handler != 0 or trigger != 3:
+            b.handlers[self.n] = (handler, self, trigger) if handler else None
+            # A level that is awaited is its edge.
+            b.send(105, self.n, (6 - trigger if trigger & 4 else trigger) if handler else 0)
+            b.wrote()
         return self
+
+    def __getattr__(self, n):
+        return getattr(__import__("_virq"), n)(self)
 
     def __repr__(self):
         return "Pin(%d)" % self.n
@@ -93,17 +108,10 @@ def reset_cause():
 
 
 def __getattr__(n):
-    for m, names in (
-        ("_vspi", ("SPI", "SoftSPI")),
-        ("_vi2c", ("I2C", "SoftI2C")),
-        ("_vser", ("UART",)),
-        ("_vana", ("ADC", "DAC")),
-        ("_vpwm", ("PWM",)),
-        ("_vtim", ("Timer",)),
-        ("_vrtc", ("RTC",)),
-        ("_vwdt", ("WDT",)),
-        ("_vpul", ("time_pulse_us",)),
-        ("_vmis", (n,)),
-    ):
-        if n in names:
-            return getattr(__import__(m), n)
+    # One string: a table of names would be ten times its size on the heap.
+    s = (
+        " SPI:_vspi SoftSPI:_vspi I2C:_vi2c SoftI2C:_vsi2 UART:_vser ADC:_vana DAC:_vdac PWM:_vpwm Timer:_vtim"
+        " RTC:_vrtc WDT:_vwdt time_pulse_us:_vpul "
+    )
+    i = s.find(" " + n + ":") + len(n) + 2
+    return getattr(__import__(s[i : i + 5] if i > len(n) + 1 else "_vmis"), n)

@@ -26,7 +26,7 @@ class WLAN:
         if i == 1:
             raise ValueError("no access point here")
 
-    def _do(self, op, data=None):
+    def _do(self, op, data=b""):
         return b.call(76, op | self._lan, 0, data)
 
     def active(self, on=None):

@@ -24,7 +24,7 @@ def ticks_diff(a, c):
 
 
 def sleep_us(t):
-    if t > 0:
+    if t | 0 > 0:  # a float is a TypeError
         b.wait(b.now + t)
 
 
