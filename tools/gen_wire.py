@@ -41,7 +41,7 @@ PURPOSES = (
 )
 #: Number, name, arguments: (name, unit, greatest value).
 OPS: tuple[tuple[int, str, tuple[tuple[str, str, int], ...]], ...] = (
-    (1, "TIME", (("gps_s", "s", 0xFFFFFFFF), ("ms", "ms", 999))),
+    (1, "TIME", (("gps_s", "s", 1451260817 + (1 << 30)), ("ms", "ms", 999))),
     (2, "LIGHT", (("level", "%", 100), ("for_s", "s", 86400), ("ramp_s", "s", 3600))),
     (3, "RESUME", ()),
     (4, "IDENTIFY", (("seconds", "s", 3600),)),
