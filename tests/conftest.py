@@ -1,13 +1,32 @@
 """Markers, the data folder, a sample capture; a missing peer fails where LANTERNE_REQUIRE is set."""
 
+import importlib
 import os
 import shutil
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in its background with Ctrl-C ignored (POSIX XCU 2.11), and so would each program
+    that a test interrupts."""
+    if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Names what fails at once: a run that is cut off prints no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid} ({report.when})", file=sys.__stderr__, flush=True)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -19,12 +38,21 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 def peer(program: str) -> str:
     """Path of a peer program; without it the test skips by name, or fails where LANTERNE_REQUIRE is set."""
-    found = shutil.which(program)
-    if found is None:
-        if os.environ.get("LANTERNE_REQUIRE"):
-            pytest.fail(f"peer program {program} is required here and not installed")
-        pytest.skip(f"peer program {program} is not installed")
-    return found
+    return shutil.which(program) or absent(f"peer program {program}")
+
+
+def package(name: str) -> Any:
+    """A package of other people that a test is held against; without it as for a peer program."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        absent(name.partition(".")[0])
+
+
+def absent(name: str, what: str = "not installed") -> NoReturn:
+    if os.environ.get("LANTERNE_REQUIRE"):
+        pytest.fail(f"{name} is required here and {what}")
+    pytest.skip(f"{name} is {what}")
 
 
 @pytest.fixture

@@ -75,12 +75,16 @@ def test_a_run_that_is_stopped_says_what_it_leaves(tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    end = time.monotonic() + 60
-    while not (out / "capture.pcap").exists() or (out / "capture.pcap").stat().st_size < 1000:
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=30)
+    try:
+        end = time.monotonic() + 60
+        while not (out / "capture.pcap").exists() or (out / "capture.pcap").stat().st_size < 1000:
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=30)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     assert process.returncode == 130, said
     assert said == ("", f"demo: stopped; what was heard before is in {out}/capture.pcap\n")
     heard = decode.decode([out / "capture.pcap"], [out / "keys.json"])
