@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,12 @@ from host_tools import sim
 from host_tools.commander import Commander
 from host_tools.intake import Intake, IntakeServer
 from hw.virtual.chips.actuator import Actuator
+from hw.virtual.chips.bl0942 import BL0942
 from hw.virtual.chips.contact import Contact
+from hw.virtual.chips.dali_bus import DaliBus
+from hw.virtual.chips.dali_gear import DaliGear
 from hw.virtual.chips.lis3dh import LIS3DH
+from hw.virtual.chips.photocell import Photocell
 from hw.virtual.service import Violation
 
 if TYPE_CHECKING:
@@ -33,22 +37,27 @@ LARGE_KB = 172
 STEP_KB = 2
 LEAST_KB = 120
 COMMAND_S = 5000
+#: What a board prints, at the begin of a line, when something went wrong that it survived.
 TROUBLE = ("MemoryError", "Traceback", "task ", "silent ", "report:", "plan: no_memory", "downlink: ")
 _BOARD = "heltec_wifi_lora_32_v3"
 _SCENARIOS = Path(sim.__file__).resolve().parents[1] / "hw" / "virtual" / "scenarios"
 
 
-def _lamp(profile: str, plan: str, **more: Any) -> dict[str, Any]:
-    settings = {"default_level": 100, "floor": 10}
-    plan = str(_SCENARIOS / plan)
+def _lamp(profile: str, plan: str, settings: Mapping[str, int] | None = None, **more: Any) -> dict[str, Any]:
     return {
         "kind": "lamp",
         "profile": profile,
         "interval_s": 1800,
-        "settings": settings,
-        "plan": plan,
+        "settings": {"default_level": 100, "floor": 10, **(settings or {})},
+        "plan": str(_SCENARIOS / plan),
         **more,
     }
+
+
+def _judged(settings: Mapping[str, int] | None = None, **parts: str) -> dict[str, Any]:
+    """A lamp with a meter, the power that it should draw, a plan of the sun and these parts."""
+    usual = {"nominal_mw": 60000, **(settings or {})}
+    return _lamp("sign1", "week-plan.json", usual, parts={"energy": "bl0942", **parts})
 
 
 def _bin(settings: Mapping[str, int] | None = None, **more: Any) -> dict[str, Any]:
@@ -64,11 +73,25 @@ def _bin(settings: Mapping[str, int] | None = None, **more: Any) -> dict[str, An
     }
 
 
+_CONTACTS = {"local_contact": 1, "presence_contact": 102}
+#: BL0942 and plan of the sun, where `nominal_mw` is named.
 NODES: dict[str, dict[str, Any]] = {
     "lamp, plan of fixed times, mac0": _lamp("mac0", "demo-plan.json"),
     "lamp, plan of fixed times, sign1": _lamp("sign1", "demo-plan.json"),
     "lamp, plan of fixed times, encrypt0": _lamp("encrypt0", "demo-plan.json"),
     "lamp, BL0942, plan of the sun, sign1": _lamp("sign1", "week-plan.json", parts={"energy": "bl0942"}),
+    "lamp, nominal_mw": _judged(),
+    "lamp, nominal_mw, switched feeder": _judged({"switched": 1}),
+    "lamp, nominal_mw, both contacts": _judged(_CONTACTS, contacts="contacts"),
+    "lamp, nominal_mw, photocell": _judged(photocell="photocell"),
+    "lamp, nominal_mw, contacts and relay": _judged(
+        _CONTACTS, contacts="contacts", **{"light-switch": "relay"}
+    ),
+    "lamp, nominal_mw, DALI": _judged(light="dali"),
+    # A car park of a shop that closes at ten, which is dark from noon and not lit before sunset.
+    "lamp, category, plan against the law": _lamp(
+        "sign1", "demo-plan.json", law={"category": 7, "closing_min": 10 * 60 + 1}
+    ),
     "cabinet, meter, plan of the sun": {
         "kind": "cabinet",
         "profile": "mac0",
@@ -112,6 +135,10 @@ class Lock(Actuator):
         )
 
 
+def trouble(e: Entry) -> bool:
+    return e.kind in ("reset", "failure") or (e.kind == "console" and e.what.startswith(TROUBLE))
+
+
 class Tried(sim.Run):
     """All nodes around one gateway, each with its heap, KB. One in trouble is switched off, `bad` says why."""
 
@@ -136,6 +163,18 @@ class Tried(sim.Run):
         if "hatch" in parts:
             lock = Lock()
             chips.update(hatch=lock, contact2=lock.told)
+        if parts.get("photocell") == "photocell":
+            chips["photocell"] = Photocell(10.0, across_ohm=100_000)
+        # Not among the scenario's settings: the simulator would refuse the plan itself.
+        settings.update(b.get("law", {}))
+        if parts.get("light") == "dali":
+            gear = DaliGear(5)
+            # The gear has a bus before the meter asks what it draws.
+            del chips["bl0942"]
+            chips["dali"] = DaliBus([gear], tx_low=0)
+            chips["bl0942"] = BL0942(
+                hw.wiring["bl0942"]["uart"], lambda _: (230.0, gear.power_w / 230, 1.0), step_us=10_000_000
+            )
 
     def go(self) -> None:
         """Run, with a command for each that takes one."""
@@ -172,8 +211,7 @@ class Tried(sim.Run):
         if name is None:
             return
         self.sent[name] += e.kind == "transmit"
-        bad = e.kind in ("reset", "failure") or (e.kind == "console" and e.what.startswith(TROUBLE))
-        if bad and name not in self.bad:
+        if trouble(e) and name not in self.bad:
             self.bad[name] = f"{e.t_us / 1e6:.0f} s: {e.what}"
             world.power_cut(e.board, at_s=e.t_us / 1e6)
 
@@ -196,19 +234,36 @@ def tried(heaps: Mapping[str, int], hours: float) -> Tried:
         return run
 
 
+def halved(
+    good: Mapping[str, int],
+    poor: Mapping[str, int],
+    step: int,
+    does: Callable[[dict[str, int]], Iterable[str]],
+) -> dict[str, int]:
+    """The smallest heap of each, between one that does and one that does not; `does`: those that do, of all at
+    once in these."""
+    good, poor = dict(good), dict(poor)
+    while open_ := [n for n in good if good[n] - poor[n] > step]:
+        middle = dict(good)
+        for n in open_:
+            middle[n] = poor[n] + max(step, (good[n] - poor[n]) // 2 // step * step)
+        fine = set(does(middle))
+        for n in open_:
+            (good if n in fine else poor)[n] = middle[n]
+    return good
+
+
 def least(hours: float = 3) -> dict[str, int]:
     """The smallest heap of each, KB."""
     usual = tried(dict.fromkeys(NODES, LARGE_KB), hours)
     if usual.bad:
         raise RuntimeError(f"in {LARGE_KB} KB: {usual.bad}")
-    good, poor = dict.fromkeys(NODES, LARGE_KB), dict.fromkeys(NODES, LEAST_KB)
-    while any(good[n] - poor[n] > STEP_KB for n in NODES):
-        middle = {n: poor[n] + max(STEP_KB, (good[n] - poor[n]) // 2 // STEP_KB * STEP_KB) for n in NODES}
-        run = tried(middle, hours)
-        for n in NODES:
-            does = n not in run.bad and run.sent[n] >= usual.sent[n] - 2
-            (good if does else poor)[n] = middle[n]
-    return good
+
+    def does(heaps: dict[str, int]) -> list[str]:
+        run = tried(heaps, hours)
+        return [n for n in NODES if n not in run.bad and run.sent[n] >= usual.sent[n] - 2]
+
+    return halved(dict.fromkeys(NODES, LARGE_KB), dict.fromkeys(NODES, LEAST_KB), STEP_KB, does)
 
 
 def main(arguments: list[str] | None = None) -> int:

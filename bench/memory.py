@@ -22,6 +22,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.heaps import halved, trouble
 from host_tools import sim
 from hw.virtual.world import STAND_IN_KB
 
@@ -35,8 +36,6 @@ STEP_KB = 4
 STEPS = 24
 SHORT_H = 3
 ON_CHIP = 0.74
-# What a board prints, at the begin of a line, when something went wrong that it survived.
-TROUBLE = ("MemoryError", "Traceback", "task ", "silent ", "report:")
 
 Heaps = dict[str, int]
 
@@ -64,8 +63,7 @@ class Sized(sim.Run):
         self.boards = list(world.boards.values())
 
         def look(e: Entry) -> None:
-            bad = e.kind in ("reset", "failure") or (e.kind == "console" and e.what.startswith(TROUBLE))
-            if bad and e.board not in self.troubled:
+            if trouble(e) and e.board not in self.troubled:
                 self.troubled.add(e.board)
                 world.power_cut(e.board, at_s=e.t_us / 1e6)
 
@@ -104,14 +102,13 @@ def does(now: Seen, usual: Seen) -> bool:
 
 def halve(usual: Heaps, tried: set[str], reference: dict[str, Seen]) -> Heaps:
     """The smallest heaps of the boards `tried`, all at once, the others in their usual ones."""
-    # In steps below the usual heap: what does, what does not.
-    good, bad = dict.fromkeys(tried, 0), dict.fromkeys(tried, STEPS + 1)
-    while any(bad[n] - good[n] > 1 for n in tried):
-        middle = {n: (good[n] + bad[n]) // 2 for n in tried}
-        seen = run({n: k - STEP_KB * middle.get(n, 0) for n, k in usual.items()}, SHORT_H)
-        for n in tried:
-            (good if does(seen[n], reference[n]) else bad)[n] = middle[n]
-    return {n: usual[n] - STEP_KB * good[n] for n in tried}
+
+    def fine(heaps: Heaps) -> list[str]:
+        seen = run({**usual, **heaps}, SHORT_H)
+        return [n for n in tried if does(seen[n], reference[n])]
+
+    good = {n: usual[n] for n in tried}
+    return halved(good, {n: k - STEP_KB * (STEPS + 1) for n, k in good.items()}, STEP_KB, fine)
 
 
 def smallest(usual: Heaps, gateways: set[str], whole: dict[str, Seen]) -> Heaps:

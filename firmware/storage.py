@@ -49,6 +49,7 @@ class TwoCopies:
         self._path = path
         self._size = size + 8
         self._generation = 0
+        self._held = 0  # length of the longest that was read or written
         self.sound = 0  # NVS | FILE: which held the newest at the last read or write
 
     def nvs_raw(self, size=0):
@@ -68,13 +69,23 @@ class TwoCopies:
 
     def read(self):
         """The newest sound blob, or None; `sound` tells which copies hold it."""
+        # In a full heap there may be no room for the longest, and most are much shorter.
+        best = self._newest(self._held) if self._held else None
+        if best is None:
+            best = self._newest(self._size)
+        if best is not None:
+            self._held = max(self._held, len(best) + 8)
+        return best
+
+    def _newest(self, size):
         self.sound = 0
         self._generation = 0
         best = None
-        for kind, raw in ((NVS, self.nvs_raw()), (FILE, self._file_raw(".a")), (FILE, self._file_raw(".b"))):
-            body = _checked(raw)
+        for suffix in ("", ".a", ".b"):
+            body = _checked(self._file_raw(suffix, size) if suffix else self.nvs_raw(size))
             if body is None or len(body) < 4:
                 continue
+            kind = FILE if suffix else NVS
             generation = struct.unpack(">I", body[:4])[0]
             if best is None or generation > self._generation:
                 best = body[4:]
@@ -89,6 +100,7 @@ class TwoCopies:
         # Also after a failure the number goes up: two blobs of one generation could not be told apart.
         self._generation += 1
         raw = _whole(struct.pack(">I", self._generation) + blob)
+        self._held = max(self._held, len(raw))
         suffix = ".b" if self._generation & 1 else ".a"
         try:
             self._nvs.set_blob(self._key, raw)

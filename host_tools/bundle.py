@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -152,10 +153,16 @@ def modules(role: str, kind: str, usual: bool = False) -> list[str]:
         raise BundleError(f"no role {role!r}: known are {', '.join(ROLES)}")
     if kind not in kinds() or (kind == "gateway") != (role == "gateway"):
         raise BundleError(f"no {role} of kind {kind!r}: known are {', '.join(kinds())}")
-    pending = [*ROOTS, *by_name(role, kind, usual)]
-    for root in pending:
+    roots = [*ROOTS, *by_name(role, kind, usual)]
+    for root in roots:
         if module_file(root) is None:
             raise BundleError(f"the firmware holds no module {root}, which a {role} of kind {kind} needs")
+    return _reached(roots, lambda name, path: _role_text(name, path, role))
+
+
+def _reached(roots: Iterable[str], text_of: Callable[[str, Path], str]) -> list[str]:
+    """Names of the modules that the roots import, themselves and packages included, sorted."""
+    pending = list(roots)
     found: set[str] = set()
     while pending:
         name = pending.pop()
@@ -166,7 +173,7 @@ def modules(role: str, kind: str, usual: bool = False) -> list[str]:
         parts = name.split(".")
         pending += [".".join(parts[:n]) for n in range(1, len(parts))]
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        wanted = imports_of(ast.parse(_role_text(name, path, role), str(path)), package)
+        wanted = imports_of(ast.parse(text_of(name, path), str(path)), package)
         pending += sorted(w for w in wanted if w.partition(".")[0] == "firmware")
     return sorted(found)
 
@@ -324,7 +331,10 @@ def _sources(role: str, kind: str, usual: bool, stamp: int) -> dict[str, str]:
         path = module_file(name)
         assert path is not None
         texts[name] = transformed(name, path, role)
-    return letters(shorten(shake(texts, KEPT)))
+    texts = shake(texts, KEPT)
+    # Of some modules only constants were wanted, and those are numbers now.
+    left = _reached([*ROOTS, *by_name(role, kind, usual)], lambda name, _: texts[name])
+    return letters(shorten({name: texts[name] for name in left}))
 
 
 def build(

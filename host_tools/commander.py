@@ -22,10 +22,10 @@ from provisioning.record import KeyRecord
 
 FORMAT = "lanterne-commander/1"
 # Name: (number, highest value of each argument). WANT takes a list as its second argument, PLAN bytes as its
-# third.
+# third. The last two of LIGHT, start_s and back_s, may be left out: at once, and back by the ramp there.
 OPS: dict[str, tuple[int, tuple[int, ...]]] = {
     "time": (1, (0xFFFFFFFF, 999)),
-    "light": (2, (100, 86400, 3600)),
+    "light": (2, (100, 86400, 3600, 86400, 3600)),
     "resume": (3, ()),
     "identify": (4, (3600,)),
     "reboot": (5, ()),
@@ -37,6 +37,8 @@ OPS: dict[str, tuple[int, tuple[int, ...]]] = {
     "hatch": (11, (1, 3600)),
     "compact": (12, (600,)),
 }
+_OPTIONAL = {"light": 2}
+_DAY_S = 86400
 TTL_S = (1, 3600)
 MAX_WANT = 8
 # After a restored backup nobody knows how many numbers were used since (TRUST 12).
@@ -66,11 +68,15 @@ def check_arguments(op: str, args: Sequence[Any]) -> list[Any]:
     given = list(args)
     asked = given.pop() if op in ("want", "plan") and given else None
     wanted: tuple[type, ...] = {"want": (list, tuple), "plan": (bytes,)}.get(op, (type(None),))
-    if len(given) != len(highest) or not isinstance(asked, wanted):
-        raise UsageError(f"{op} takes {len(highest) + (op in ('want', 'plan'))} arguments")
-    for value, top in zip(given, highest, strict=True):
+    least = len(highest) - _OPTIONAL.get(op, 0)
+    if not least <= len(given) <= len(highest) or not isinstance(asked, wanted):
+        most = len(highest) + (op in ("want", "plan"))
+        raise UsageError(f"{op} takes {f'{least} to ' if op in _OPTIONAL else ''}{most} arguments")
+    for value, top in zip(given, highest, strict=False):
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= top:
             raise UsageError(f"{value!r} is outside what {op} takes: 0 to {top}")
+    if op == "light" and given[1] + sum(given[3:4]) > _DAY_S:
+        raise UsageError(f"light ends within {_DAY_S} s: {given[1]} s from {given[3]} s on is longer")
     if isinstance(asked, bytes):
         given.append(asked)
     elif isinstance(asked, (list, tuple)):

@@ -278,15 +278,17 @@ def _families(trees: Mapping[str, ast.Module]) -> dict[str, str]:
 
     for name, tree in trees.items():
         homes = {
-            a.asname or a.name: n.module
+            a.asname or a.name: f"{n.module}.{a.name}"
             for n in ast.walk(tree)
             if isinstance(n, ast.ImportFrom)
             for a in n.names
         }
         for n in ast.walk(tree):
             for base in n.bases if isinstance(n, ast.ClassDef) else ():
-                home = homes.get(base.id) if isinstance(base, ast.Name) else None
-                if home is not None and home in trees:
+                # The class itself was imported, or the module that holds it.
+                first, dot, rest = ast.unparse(base).partition(".")
+                home = (homes.get(first, "") + dot + rest).rpartition(".")[0]
+                if home in trees:
                     heads[head(name)] = head(home)
     return {name: head(name) for name in trees}
 

@@ -42,7 +42,17 @@ PURPOSES = (
 #: Number, name, arguments: (name, unit, greatest value).
 OPS: tuple[tuple[int, str, tuple[tuple[str, str, int], ...]], ...] = (
     (1, "TIME", (("gps_s", "s", 1451260817 + (1 << 30)), ("ms", "ms", 999))),
-    (2, "LIGHT", (("level", "%", 100), ("for_s", "s", 86400), ("ramp_s", "s", 3600))),
+    (
+        2,
+        "LIGHT",
+        (
+            ("level", "%", 100),
+            ("for_s", "s", 86400),
+            ("ramp_s", "s", 3600),
+            ("start_s", "s", 86400),
+            ("back_s", "s", 3600),
+        ),
+    ),
     (3, "RESUME", ()),
     (4, "IDENTIFY", (("seconds", "s", 3600),)),
     (5, "REBOOT", ()),
@@ -54,6 +64,8 @@ OPS: tuple[tuple[int, str, tuple[tuple[str, str, int], ...]], ...] = (
     (11, "HATCH", (("locked", "", 1), ("for_s", "s", 3600))),
     (12, "COMPACT", (("for_s", "s", 600),)),
 )
+#: Number of arguments at the end that may be left out, the last one first.
+OPTIONAL = {"LIGHT": 2}
 
 #: The worked example: all keys of the golden vectors follow from these.
 K_DEV = bytes(range(32))
@@ -108,15 +120,18 @@ def op_cddl() -> Iterator[str]:
         rule = "op-" + name.lower().replace("_", "-")
         names.append(rule)
         if name == "WANT":
-            types = "1..4294901760, [1*8 1..4294901760]"
+            types = ["1..4294901760", "[1*8 1..4294901760]"]
         elif name == "PLAN":
-            types = "0..65535, 0..65535, bytes"
+            types = ["0..65535", "0..65535", "bytes"]
         else:
-            types = ", ".join(f"0..{hi}" for _, _, hi in arguments)
+            types = [f"0..{hi}" for _, _, hi in arguments]
+        # Whole arrays: pycddl 0.6.4 refuses everything where one ends in something optional.
+        shapes = [
+            f"[{', '.join(['ref', 'ttl', str(number), *types[:count]])}]"
+            for count in range(len(types) - OPTIONAL.get(name, 0), len(types) + 1)
+        ]
         fields = ", ".join(a[0] for a in arguments)
-        yield f"{rule} = [ref, ttl, {number}{', ' + types if types else ''}]" + (
-            f" ; {fields}" if fields else ""
-        )
+        yield f"{rule} = {' / '.join(shapes)}" + (f" ; {fields}" if fields else "")
     # pycddl 0.6.4 accepts anything for the alternatives after one that holds an array.
     names.sort(key=lambda rule: rule == "op-want")
     yield "command = " + " / ".join(names)
@@ -317,9 +332,10 @@ def purpose_table() -> str:
 def op_table() -> str:
     rows = []
     for number, name, arguments in OPS:
-        rows.append(
-            [str(number), name, ", ".join(f"{a} (0..{hi}{' ' + u if u else ''})" for a, u, hi in arguments)]
-        )
+        told = [f"{a} (0..{hi}{' ' + u if u else ''})" for a, u, hi in arguments]
+        least = len(told) - OPTIONAL.get(name, 0)
+        more = "".join(f"[, {a}" for a in told[least:]) + "]" * (len(told) - least)
+        rows.append([str(number), name, ", ".join(told[:least]) + more])
     return table(["op", "name", "arguments"], rows)
 
 

@@ -32,7 +32,7 @@ class DS18B20:
         # At ground, every bit looks like two devices that differ: a search would block for 3 s.
         if not line.readbit():
             raise BusError("ds18b20", "low")
-        return [bytes(rom) for rom in self._call(self._ds.scan) if rom[0] == 0x28 and not _crc8(rom)]
+        return [bytes(rom) for rom in self._call(self._ds.scan) if rom[0] == 0x28 and not line.crc8(rom)]
 
     def _call(self, function, *args):
         try:
@@ -70,13 +70,3 @@ class DS18B20:
             raise BusError("ds18b20", "power-on")
         self._last[rom] = t
         return (t * 10 + 8) // 16
-
-
-def _crc8(data):
-    """Maxim's CRC-8, x^8 + x^5 + x^4 + 1, least bit first; 0 over data with their CRC."""
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x8C if crc & 1 else 0)
-    return crc

@@ -7,38 +7,12 @@ were accepted by `plan.check`; only the parts in use are unpacked.
 """
 
 from firmware.furniture.dates import civil
+from firmware.furniture.packed import parts
 from firmware.furniture.zone import Zone
 from firmware.protocols.cbor import decode
 from firmware.protocols.compat import const
 
 _DAY = const(86400)
-
-
-def _walk(blob, pos, found):
-    # The position behind the item at `pos`; the encoded items of an array are added to `found`.
-    major = blob[pos] >> 5
-    count = blob[pos] & 31
-    pos += 1
-    if count > 23:
-        size = 1 << count - 24
-        count = int.from_bytes(blob[pos : pos + size], "big")
-        pos += size
-    if major == 4:
-        for _ in range(count):
-            start = pos
-            pos = _walk(blob, pos, None)
-            if found is not None:
-                found.append(blob[start:pos])
-    elif major > 1:
-        pos += count
-    return pos
-
-
-def _parts(blob):
-    # The items of an encoded array, still encoded.
-    found = []
-    _walk(blob, 0, found)
-    return found
 
 
 def _matches(day, start, end, cond):
@@ -65,12 +39,12 @@ def program(plan, day):
     """The program for lighting day `day`, or None: that of the first rule that matches, else the default.
     What is given and returned are encoded parts."""
     number = decode(plan[9])
-    for rule in _parts(plan[8]):
+    for rule in parts(plan[8]):
         rule = decode(rule)
         if _matches(day, *rule[1:]):
             number = rule[0]
             break
-    return _parts(plan[7])[number] if number >= 0 else None
+    return parts(plan[7])[number] if number >= 0 else None
 
 
 def day(blob, t):
@@ -81,7 +55,7 @@ def day(blob, t):
     are ahead of UTC before and after; second of the local day at which it begins; its program, still encoded, or
     None; last fixed time of the day before, or None; default level.
     """
-    plan = _parts(blob)
+    plan = parts(blob)
     zone, lat, lon, noon, default, sun = [decode(part) for part in plan[1:7]]
     zone = Zone(zone)
     noon *= 3600
@@ -105,12 +79,12 @@ def day(blob, t):
                 t = middle
     last = program(plan, number - 1)
     if last:
-        last = (decode(_parts(last)[1]) or [None])[-1]
+        last = (decode(parts(last)[1]) or [None])[-1]
     here = program(plan, number)
     where = None
     if here:
-        parts = _parts(here)
-        if parts[2] != b"\x80" or [1 for period in decode(parts[0]) if period[0] & 1]:
+        periods, _, astro = parts(here)[:3]
+        if astro != b"\x80" or [1 for period in decode(periods) if period[0] & 1]:
             # Nights around the sun's own day whose noon is next to the clock's. In a day that begins at midnight a
             # sunrise of the night before those may count, too, by 12 hours at the most.
             sunday = (zone.utc(number, 43200) + lon * 24 // 1000) // _DAY

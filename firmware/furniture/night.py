@@ -55,9 +55,23 @@ def build(blob, t):
         drop()
 
 
+def check(blob):
+    """WireError, as `plan.check` has it, for a plan that this node does not keep. In two steps, as `build`."""
+    try:
+        from firmware.furniture.plan import check as first
+
+        zone = first(blob, False)[1]
+        first = drop()
+        from firmware.furniture.zone import Zone
+
+        Zone(zone)
+    finally:
+        drop()
+
+
 def drop():
     """Forget the modules that only the making of a table or the check of a plan needs."""
-    for name in ("plan", "calendar", "zone", "dates", "sun", "schedule"):
+    for name in ("plan", "packed", "calendar", "zone", "dates", "sun", "schedule"):
         forget("furniture." + name)
 
 

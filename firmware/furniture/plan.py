@@ -6,7 +6,6 @@ default program or -1].
 """
 
 from firmware.furniture.dates import civil, days
-from firmware.furniture.zone import Zone
 from firmware.protocols.cbor import WireError, decode
 from firmware.protocols.compat import const
 
@@ -119,9 +118,10 @@ def _rule(rule, count):
         _refuse("calendar")
 
 
-def check(blob):
-    """The decoded plan. WireError: plan_format, plan_zone, plan_position, plan_program, plan_calendar, or
-    plan_limit where it has more of something than this node keeps."""
+def check(blob, zoned=True):
+    """The decoded plan. WireError: plan_format, plan_zone (left to the caller where `zoned` is false),
+    plan_position, plan_program, plan_calendar, or plan_limit where it has more of something than this node
+    keeps."""
     if len(blob) > SIZE:
         _refuse("limit")
     try:
@@ -135,7 +135,10 @@ def check(blob):
     _int(sun, 0, 1, "format")
     if noon % 12:
         _refuse("format")
-    Zone(zone)
+    if zoned:
+        from firmware.furniture.zone import Zone
+
+        Zone(zone)
     _int(lat, -899000, 899000, "position")
     _int(lon, -1800000, 1800000, "position")
     for program in _rows(programs, _PROGRAMS):

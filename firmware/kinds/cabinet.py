@@ -80,7 +80,7 @@ class Kind:
         self._each_ms = found[7] * 1000
         self._phases = found[8]
         self._says = [None] * 6
-        self._set = None
+        self._set = self._night = None
         self._clock = clock
         self._report = report
         report.spare = SPARE
@@ -107,8 +107,8 @@ class Kind:
             return "failed"
         elif op == RESUME:
             answer = self._cabinet.resume()
-        elif args[0] not in (0, 100):
-            # A contactor cannot dim.
+        elif args[0] not in (0, 100) or any(args[3:4]):
+            # A contactor cannot dim, and does not wait.
             return "op_args"
         else:
             answer = self._cabinet.override(self._clock.now_ms(), args[0] > 0, args[1])
@@ -150,13 +150,13 @@ class Kind:
         fresh = now >= self._meter_ms
         if fresh:
             self._meter_ms = now + self._each_ms
-            if sky:
-                sky.look(now, self._clock.wire())
             if self._meter:
                 watts, volts = self._read_meter()
         if sky:
-            dark = sky.dark
             night = sky.night(self._clock.wire())
+            if fresh:
+                sky.look(now, self.programme.night, night)
+            dark = sky.says
             values[_CELL] = None if dark is None else int(dark)
         closed = says[3]
         values[_CONTACTOR] = None if closed is None else int(closed)
@@ -191,8 +191,15 @@ class Kind:
         wire = self._clock.wire()
         plan = level = until = None
         reason = 0
+        programme = self.programme
         try:
-            level, _, reason, until = self.programme.look(wire)
+            level, _, reason, until = programme.look(wire)
+            if programme.night is not self._night:
+                # A new one takes it for dark.
+                self._night = programme.night
+                if self._sky:
+                    self._sky.look(now, self._night, self._sky.night(wire))
+                    level, _, reason, until = programme.look(wire)
         except MemoryError:
             print("plan: no_memory")
         if level is not None:
@@ -201,7 +208,7 @@ class Kind:
                 # At the very second, which `wire` has cut off.
                 wait = min(wait, max(1, (until - wire) * 1000 - self._clock.wire_ms() % 1000))
         elif self._sky:
-            plan = self._sky.believed()
+            plan = self._sky.dark
             reason = _SENSOR
         wait = min(wait, cabinet.step(now, plan, reason, local))
         if cabinet.on is not self._set:

@@ -73,7 +73,7 @@ def setup(board, e, copies, programme):
     if cell:
         from firmware.kinds.cabinet_sky import Sky
 
-        sky = Sky(cell, programme, given[9], given[10])
+        sky = Sky(cell, given[9], given[10], programme)
     wired = [None, True] * 6
     # Those that the settings name come first; of the usual ones only what is there and free.
     for usual in (0, 1):

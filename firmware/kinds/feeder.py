@@ -30,7 +30,7 @@ class Feeder:
             found = before(blob, programme.stored() or plan)
             del before
             drop()
-            forget("kinds.lamp_night", "kinds.lamp_place")
+            forget("kinds.lamp_night")
             if found:
                 self._fallback.on_s, self._fallback.on_error_s = found
 

@@ -4,7 +4,7 @@ Settings (entry 11 of the configuration): 1 level without plan or time %, 5 lowe
 of a lit lamp %, 6 what load shedding leaves %, 7 virtual light output %, 8 lowest level the gear can %,
 9 power at full virtual light mW, 10 powerLightGradient 1/1000, 11 seconds of warm-up, 12 category of the decree
 (furniture/guard.py), 13 and 14 end and begin of the activity, minutes of the local day + 1, 15 the feeder is
-switched off by day, 20.. hours and % of constant light output, at most six pairs. More settings: lamp_eye.py,
+switched off by day, 20.. hours and % of constant light output, at most six pairs. More settings: eye.py,
 lamp_inputs.py, lamp_switch.py.
 """
 
@@ -102,10 +102,12 @@ class Kind:
     def fit(self):
         """Load what the settings ask for; once, when the start of the board is over."""
         if self._more:
+            # A long piece of heap, which there may not be any more with more code in it.
+            blob = self._more[2].read() or b""
             from firmware.kinds.lamp_fit import fit
 
             self.programme, self._eye, self._watch, self._feeder, self._inputs, self._law = fit(
-                self, self._lamp, *self._more
+                self, self._lamp, blob, *self._more
             )
             self._more = None
             del fit
@@ -153,13 +155,17 @@ class Kind:
             wire = clock.wire()
         if self._feeder:
             wire = self._feeder.time_s(now, eye and eye.dark)
-        if self._inputs:
-            self._inputs.tell(now, wire)
+        inputs = self._inputs
+        if inputs:
+            inputs.tell(now, wire, self._night)
         level, ramp_s, reason, until = programme.look(wire)
-        if eye and programme.night is not self._night:
-            # A new table takes it for dark.
-            self._night = programme.night
-            eye.look(now, self._night, False)
+        if programme.night is not self._night:
+            # A new one takes it for dark and knows nobody.
+            self._night = night = programme.night
+            if eye:
+                eye.look(now, night)
+            if inputs:
+                inputs.tell(now, wire, night)
             level, ramp_s, reason, until = programme.look(wire)
         if self._law:
             level, until = self._law.cut(now, wire, level, until)
@@ -218,8 +224,8 @@ class Kind:
         values[_SUPPLY] = mv
         mask = self._judge(now, mw, mv) if self._watch else 0
         if self._eye:
-            self._eye.look(now, self.programme.night, True)
-            mask |= self._eye.mask << _CELL
+            self._eye.look(now, self.programme.night)
+            mask |= self._eye.failed() << _CELL
         if self._law:
             mask |= self._law.mask
         if self.programme.hash:

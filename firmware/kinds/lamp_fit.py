@@ -24,9 +24,9 @@ _BOUNDS = (
 )
 
 
-def fit(kind, lamp, e, plan, copies, clock, cell, contacts, night, watched):
-    """(Programme, Eye, LampWatch, Feeder, Inputs, Law) of a lamp with the settings `e`, None for what it has not.
-    What cannot be is named on the console and in hello."""
+def fit(kind, lamp, blob, e, plan, copies, clock, cell, contacts, night, watched):
+    """(Programme, Eye, LampWatch, Feeder, Inputs, Law) of a lamp with the settings `e`, None for what it has not;
+    blob: what the plan's `copies` hold. What cannot be is named on the console and in hello."""
 
     def refuse(*why):
         print("config:", *why)
@@ -42,7 +42,7 @@ def fit(kind, lamp, e, plan, copies, clock, cell, contacts, night, watched):
             gc.threshold(n)
 
     loading(_LOADING)
-    programme = Programme(plan, copies, clock)
+    programme = Programme(plan, copies, clock, blob)
     eye = watch = feeder = inputs = law = None
     if night:
         from firmware.kinds.feeder import Feeder
@@ -54,7 +54,7 @@ def fit(kind, lamp, e, plan, copies, clock, cell, contacts, night, watched):
         table = gradient_table(e[9], e.get(10) or 1000) if e.get(9) else None
         watch = LampWatch(table, warm_ms=e.get(11, 60) * 1000)
     if cell:
-        from firmware.kinds.lamp_eye import Eye
+        from firmware.kinds.eye import Eye
 
         low = e.get(2, 35)
         high = e.get(3, max(70, low))
@@ -65,7 +65,7 @@ def fit(kind, lamp, e, plan, copies, clock, cell, contacts, night, watched):
     if e.get(16) or e.get(17):
         from firmware.kinds.lamp_inputs import Inputs
 
-        inputs = Inputs(contacts, e, lamp, programme, clock, refuse)
+        inputs = Inputs(contacts, e, lamp, clock, refuse)
     rule = (e.get(12, 0), e.get(13, 0), e.get(14, 0))
     if rule[0] >= _CATEGORIES or max(rule[1:]) > _DAY_MIN:
         refuse("category", *rule)

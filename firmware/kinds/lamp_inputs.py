@@ -17,11 +17,10 @@ _STUCK_MS = const(86400000)
 class Inputs:
     """contacts: the part's list, or None; e: the settings; refuse(*why) is told of a contact that is not there."""
 
-    def __init__(self, contacts, e, lamp, programme, clock, refuse):
+    def __init__(self, contacts, e, lamp, clock, refuse):
         self._switch = numbered(contacts, e.get(16, 0), refuse)
         self._sensor = numbered(contacts, e.get(17, 0), refuse)
         self._lamp = lamp
-        self._programme = programme
         self._clock = clock
         self._here = False
         self._since = None  # when somebody came
@@ -50,14 +49,10 @@ class Inputs:
         self._here = here
         return was != (lamp.local, here)
 
-    def tell(self, now, wire):
-        """Tell the plan of the wire second `wire`, None without time, who is or was there at monotonic `now`."""
-        if self._last is None or wire is None:
-            return
-        # A table that was just made knows nobody yet.
-        self._programme.look(wire)
-        night = self._programme.night
-        if night:
+    def tell(self, now, wire, night):
+        """Tell a plan's table `night`, None without, at the wire second `wire`, None without time, who is or was
+        there at monotonic `now`."""
+        if night and self._last is not None and wire is not None:
             last = wire - (now - self._last) // 1000
             night.presence(last, True)
             night.presence(last, self._here)

@@ -46,7 +46,7 @@ class Law:
             return getattr(law, name)(self._rule, *args)
         finally:
             drop()
-            forget("kinds.law", "kinds.lamp_place", "furniture.guard")
+            forget("kinds.law", "furniture.guard")
 
     def _check(self, plan):
         # WireError("guard") for a plan that the decree forbids; without a time `cut` sees to it.
@@ -62,15 +62,17 @@ class Law:
             if self._ask("refuses", plan, night.begin, night.end, night, Night(table)):
                 raise WireError("guard")
 
-    def refuses(self, now, level, for_s):
-        """ "guard" where `level` from monotonic `now` (ms) on for `for_s` seconds is forbidden, else None."""
+    def refuses(self, now, level, for_s, start_s=0):
+        """ "guard" where `level` is forbidden for `for_s` seconds, `start_s` s after monotonic `now` (ms); else
+        None."""
         plan = self._programme.stored() or self._place
         if not level or not plan:
             return None
         wire = self._clock.wire()
         if wire is None:
-            self._late = max(self._late, now + for_s * 1000)
+            self._late = max(self._late, now + (start_s + for_s) * 1000)
             return None
+        wire += start_s
         return "guard" if self._ask("refuses", plan, wire, wire + for_s) else None
 
     def _look(self, wire):

@@ -3,8 +3,8 @@
 import struct
 
 from firmware.furniture.fallback import power_on
+from firmware.furniture.packed import place
 from firmware.furniture.sun import DOWN, UP, event
-from firmware.kinds.lamp_place import place
 from firmware.protocols.compat import const
 
 _DAY_S = const(86400)

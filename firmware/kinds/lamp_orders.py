@@ -21,14 +21,14 @@ def obey(it, law, now, op, args):
         level, for_s = 100, args[0]
     else:
         level, for_s = args[:2]
-    answer = law.refuses(now, level, for_s) if law else None
+    answer = law.refuses(now, level, for_s, *args[3:4]) if law else None
     if answer:
         return answer
     if op == IDENTIFY:
         return identify(it, now, for_s)
     if op == RAISE:
         return raise_(it, now, level, for_s)
-    return override(it, now, level, for_s, args[2])
+    return override(it, now, level, for_s, args[2], 0, *args[3:])
 
 
 def override(it, now, level, for_s, ramp_s=0, shed=0, start_s=0, back_s=None):

@@ -7,9 +7,9 @@ configuration holds until a PLAN replaces it, and again when the configuration b
 import gc
 from hashlib import sha256
 
-from firmware.furniture.night import Night, build, drop
+from firmware.furniture.night import Night, build, check
 from firmware.protocols.cbor import WireError
-from firmware.protocols.compat import const
+from firmware.protocols.compat import const, forget
 
 _SIZE = const(700)  # of a plan, `firmware.furniture.plan.SIZE`
 _HASH = const(8)
@@ -24,9 +24,10 @@ def digest(plan):
 
 class Programme:
     """given: the compact plan in the configuration, b"" for none; copies: two copies of `_SIZE` + 8 bytes;
-    clock: Clock. `hash` of the plan in force, None without one; `night` its table, None without."""
+    clock: Clock; blob: what the copies hold, where that was read. `hash` of the plan in force, None without one;
+    `night` its table, None without."""
 
-    def __init__(self, given, copies, clock):
+    def __init__(self, given, copies, clock, blob=None):
         self._copies = copies
         self._clock = clock
         self._part = b""
@@ -36,21 +37,15 @@ class Programme:
         self._generation = clock.generation
         self._again_ms = 0
         # Kept with the hash of what the configuration brought when it was taken up.
-        blob = copies.read() or b""
+        if blob is None:
+            blob = copies.read() or b""
         self._base = blob[:_HASH]
         self.hash = digest(blob[_HASH:]) if len(blob) > _HASH else None
         # Taken up at the first look: while the board starts there is no memory to check it.
         self._given = given if given and digest(given) != self._base else b""
 
     def _check(self, plan):
-        from firmware.furniture.plan import check
-
-        try:
-            check(plan)
-        finally:
-            # It holds its modules.
-            del check
-            drop()
+        check(plan)
         if self.law:
             self.law(plan)
 
@@ -76,44 +71,34 @@ class Programme:
         level, ramp_s, until = night.at(wire_s)
         return level, ramp_s, night.reason, until
 
+    def _take(self, plan):
+        # The hash of what is in force then, or the name of what went wrong.
+        gc.collect()
+        try:
+            self._check(plan)
+            from firmware.kinds.new_plan import take
+
+            return take(self, plan)
+        except WireError as e:
+            return e.args[0]
+        except MemoryError:
+            return "no_memory"
+        finally:
+            forget("kinds.new_plan")
+
     def _take_up(self):
         now = self._clock.now_ms()
         if now < self._again_ms:
             return
-        given = self._given
-        gc.collect()
-        try:
-            self._check(given)
-            # One copy is enough for it: it comes again with each start.
-            self._keep(digest(given) + given)
-        except WireError as e:
-            print("plan:", e.args[0])
-        except MemoryError:
-            self._again_ms = now + _AGAIN_MS
-            print("plan: no_memory")
+        said = self._take(self._given)
+        if said is self.hash:
+            self._given = b""
             return
-        self._given = b""
-
-    def _keep(self, blob, before=None):
-        """Make `blob` what holds; false where it could not be kept and `before` holds again. One copy that was
-        written is the newest, and without more would hold from the next table on."""
-        copies = self._copies
-        gc.collect()
-        try:
-            good = copies.write(blob)
-        except MemoryError:
-            good = False
-        held = blob
-        if not good:
-            print("plan: storage")
-            if before is not None:
-                copies.write(before)
-            held = copies.read() or b""
-        if held != before:
-            self._base = held[:_HASH]
-            self.hash = digest(held[_HASH:]) if len(held) > _HASH else None
-            self.night = None
-        return held == blob
+        print("plan:", said)
+        if said == "no_memory":
+            self._again_ms = now + _AGAIN_MS
+        else:
+            self._given = b""
 
     def _make(self, wire_s):
         now = self._clock.now_ms()
@@ -153,24 +138,9 @@ class Programme:
             self._total = total
         if total != self._total or offset > len(self._part):
             return "plan_gap"
-        self._part = self._part[:offset] + part
-        if len(self._part) < total:
+        self._part = plan = self._part[:offset] + part
+        if len(plan) < total:
             return None
-        plan = self._part
         self._part = b""
         self._total = 0
-        gc.collect()
-        try:
-            self._check(plan)
-        except WireError as e:
-            return e.args[0]
-        except MemoryError:
-            return "no_memory"
-        # It comes after what the configuration brought, also where there was no memory to take that up.
-        given = self._given
-        base = digest(given) if given else self._base or bytes(_HASH)
-        if not self._keep(base + plan, self._copies.read() or b""):
-            return "storage"
-        self._given = b""
-        self._again_ms = 0
-        return self.hash
+        return self._take(plan)

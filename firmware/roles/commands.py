@@ -34,9 +34,9 @@ _EPOCH_GPS = const(1451260818)
 _LAST_GPS = const(_EPOCH_GPS + 0x3FFFFFFF)
 _SEQ_MAX = const(0xFFFF0000)
 
-# Highest value of each argument; level in %, times in s. The lowest is 0.
+# Highest value of each argument; level in %, times in s. The lowest is 0. Of LIGHT the last two may be absent.
 _ARGS = {
-    LIGHT: (100, _DAY_S, 3600),
+    LIGHT: (100, _DAY_S, 3600, _DAY_S, 3600),
     RESUME: (),
     IDENTIFY: (3600,),
     REBOOT: (),
@@ -226,7 +226,7 @@ def _read(payload):
     highest = _ARGS.get(op)
     if highest is None:
         return ref, ttl, op, args
-    if len(args) != len(highest):
+    if not 0 <= len(highest) - len(args) <= (op == LIGHT) * 2:
         raise WireError("op_args")
     for i in range(len(args)):
         if args[i] > highest[i]:

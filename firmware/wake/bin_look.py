@@ -1,35 +1,29 @@
-"""Bin on a battery: one measurement, and whether it is worth a transmission. The rules are those of kinds/bin.py.
-
-Works on two lists that ride in RTC memory. FIT from 4: range, supply (names of parts), shape, rules, mark, low mV,
-longest silence ms, base s. STATE: bytes of the Watch, alarms told, alarms pending, fill told or -1,
-class told or -1, distances since the last reading (furniture/echo.py), calendar ms of that reading or -1.
-"""
+"""Bin on a battery: one measurement, and whether it is worth a transmission, by the rules of kinds/bin.py."""
 
 import time
 
 from firmware.drivers.errors import DriverError, NotReady
 from firmware.protocols.compat import const
+from firmware.wake.bin_record import (
+    BASE_S,
+    CLASS,
+    EMPTIED,
+    FILL,
+    LOW_MV,
+    MASK,
+    QUIET,
+    RANGE,
+    RULES,
+    SAMPLES,
+    SENT,
+    SHAPE,
+    SUPPLY,
+    TOLD,
+    WATCH,
+)
 from firmware.wake.look import low_supply
-from firmware.wake.rtc import FIT, STATE
+from firmware.wake.rtc import FIT, INTERVAL, STATE
 
-_INTERVAL = const(3)
-_RANGE = const(4)
-_SUPPLY = const(5)
-_SHAPE = const(6)
-_RULES = const(7)
-_LOW_MV = const(9)
-_QUIET = const(10)
-_BASE_S = const(11)
-
-_WATCH = const(0)
-_TOLD = const(1)
-_MASK = const(2)
-_FILL = const(3)
-_CLASS = const(4)
-_SAMPLES = const(5)
-_SENT = const(6)
-
-_EMPTIED = const(2)
 _MOMENT = const(0x30)
 _NEWS = const(5)  # points
 
@@ -79,7 +73,7 @@ def look(record, part, nap, now_ms):
     """Measure at calendar `now_ms`: (alarm, {key: value} of the reading to send), or None for nothing to say.
     part(name) opens a part or gives None; nap(ms) waits without interrupts."""
     fit = record[FIT]
-    ranger = part(fit[_RANGE])
+    ranger = part(fit[RANGE])
     begun = time.ticks_ms()
     ms = 0
     if ranger:
@@ -88,7 +82,7 @@ def look(record, part, nap, now_ms):
         except DriverError:
             ranger = None
     state = record[STATE]
-    mv, mask = low_supply(part(fit[_SUPPLY]), state[_MASK], fit[_LOW_MV])
+    mv, mask = low_supply(part(fit[SUPPLY]), state[MASK], fit[LOW_MV])
     # While the sensor starts up.
     from firmware.furniture.bin import Watch, fill_class
     from firmware.furniture.echo import burst, older
@@ -97,29 +91,29 @@ def look(record, part, nap, now_ms):
     mm, quality, _ = burst(_echoes(ranger, nap, left) if ranger else [])
     found = {2: mv, 5: mm, 6: quality}
     bits = 0
-    due = state[_SENT] < 0
-    if fit[_RULES]:
-        watch = Watch(fit[_SHAPE], fit[_RULES], state[_WATCH])
-        bits = watch.step(fit[_BASE_S] + now_ms // 1000, mm, quality)
-        state[_WATCH] = bytes(watch.s)
+    due = state[SENT] < 0
+    if fit[RULES]:
+        watch = Watch(fit[SHAPE], fit[RULES], state[WATCH])
+        bits = watch.step(fit[BASE_S] + now_ms // 1000, mm, quality)
+        state[WATCH] = bytes(watch.s)
         found[11] = watch.fault or None
         if watch.fresh:
             fill = found[4] = watch.fill
-            found[7] = fill_class(fill, state[_CLASS] if state[_CLASS] >= 0 else None)
+            found[7] = fill_class(fill, state[CLASS] if state[CLASS] >= 0 else None)
             found[12] = watch.speed or None
             found[13] = watch.hours_to_full()
-            due |= found[7] != state[_CLASS] or abs(fill - state[_FILL]) > _NEWS
+            due |= found[7] != state[CLASS] or abs(fill - state[FILL]) > _NEWS
     now = bits & ~_MOMENT | mask
     # A heartbeat is not late by the time that a burst takes.
-    due |= now != state[_TOLD] or now_ms + fit[_INTERVAL] // 2 >= state[_SENT] + fit[_QUIET]
+    due |= now != state[TOLD] or now_ms + fit[INTERVAL] // 2 >= state[SENT] + fit[QUIET]
     # It lasts for one step only, and must not go with a reading that could not be stored.
-    state[_MASK] = mask | now & _EMPTIED
-    state[_SAMPLES] = samples = older(state[_SAMPLES], mm)
+    state[MASK] = mask | now & EMPTIED
+    state[SAMPLES] = samples = older(state[SAMPLES], mm)
     if not due:
         return None
     found[3] = now
     found[10] = samples[1:] or None
-    return now & ~state[_TOLD] != 0, found
+    return now & ~state[TOLD] != 0, found
 
 
 def keep(boards, record):

@@ -32,7 +32,7 @@ def setup(board, cfg, boards):
     # Nobody but a thermometer ends a fire that was told before it was set to sleep.
     watch.s[_STATE] &= ~_HEAT
     now = boards.calendar_ms()
-    # The calendar may go on from before a reset: base is what it adds to.
+    # In the order of bin_record.py. The calendar may go on from before a reset: base is what it adds to.
     fit = found.fit + [list(watch.shape), list(watch.r) if known else None, mark]
     fit += [e.get(15, 3300), e.get(14, 14400) * 1000, base_s - now // 1000]
     # Measured at the first wake, and then at this device's own place in the interval.

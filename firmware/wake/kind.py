@@ -7,7 +7,7 @@ Nothing is measured here: that is done before the application is loaded (firmwar
 import asyncio
 
 from firmware.protocols.compat import const
-from firmware.wake import rtc
+from firmware.wake.rtc import FIT, NEWS, NODE, STATE, WHEN
 
 _ROUND_MS = const(300000)
 
@@ -26,11 +26,11 @@ class Kind:
         self._report = report
         report.spare = spare
         self._copies = copies
-        self.fit = kept[rtc.FIT]
-        self.state = kept[rtc.STATE]
-        self.when = kept[rtc.WHEN]
-        self._news = kept[rtc.NEWS]
-        self.done = kept[rtc.NODE] is not None and not self._news
+        self.fit = kept[FIT]
+        self.state = kept[STATE]
+        self.when = kept[WHEN]
+        self._news = kept[NEWS]
+        self.done = kept[NODE] is not None and not self._news
         copies.read()
 
     def execute(self, op, args):

@@ -13,26 +13,19 @@ from firmware.furniture.leak import HOURS, Leak
 from firmware.kinds.leak_meter import SIZE, another_life, keep, settings, taken_up
 from firmware.protocols.compat import const, forget
 from firmware.wake import rtc
-from firmware.wake.leak_look import LATEST, count, judge
+from firmware.wake.leak_look import FAILURE, LATEST, count, judge
+from firmware.wake.leak_record import HOUR_AT, HOUR_MS, INDEX, LEAK, LIFE, LOST, NEW, READING
+from firmware.wake.rtc import INTERVAL
 from firmware.wake.setup import Setup
 
-_HOUR_MS = const(3600000)
 _MOST_LOOKS = const(12)
 _ROLES = ("pulses", "contact_pulses", "supply", "supply", "rope", "", "pressure", "")
-# Of FIT and STATE: leak_look.py.
-_INTERVAL = const(3)
-_INDEX = const(3)
-_READING = const(5)
-_LIFE = const(6)
-_NEW = const(7)
-_LOST = const(14)
-_FAILURE = const(12)
 
 
 def setup(board, cfg, boards):
     """The record of a board that has not slept yet."""
     e = cfg.extra
-    found = Setup(board, cfg, "leak_look", _HOUR_MS)
+    found = Setup(board, cfg, "leak_look", HOUR_MS)
     rules, litres = settings(e, found.refuse)
     counter, _, rope, sender = found.parts(_ROLES, ("contact_pulses",))
     low, high = e.get(5, 0), e.get(6, 0)
@@ -47,7 +40,7 @@ def setup(board, cfg, boards):
         found.refuse("interval", "power")
     fit = found.fit
     if rope or sender:
-        fit[_INTERVAL] = _HOUR_MS // min(_MOST_LOOKS, max(1, 3600 // cfg.interval_s))
+        fit[INTERVAL] = HOUR_MS // min(_MOST_LOOKS, max(1, 3600 // cfg.interval_s))
     set_l = e.get(1, 0)
     fit += [list(rules), litres, e.get(3, 60) * 60, e.get(4, 3300), low, high, hours, set_l]
 
@@ -57,17 +50,17 @@ def setup(board, cfg, boards):
     if late[2] == life > 0 and late[0] - index & 0x3FFFFFFF < 0x20000000:
         index, reading = late[:2]
     leak = Leak(index, rules, s)
-    s = bytes(leak.s)
     now = boards.calendar_ms()
-    state = [s, 0, found.mask, index, index, reading, life, 0, now + _HOUR_MS, now, [], -1, 1, [0] * 7, 0]
-    state.append(leak.alarms)
+    # In the order of leak_record.py, as `fit`.
+    state = [bytes(leak.s), 0, found.mask, index, index, reading, life, 0, now + HOUR_MS, now, [], -1, 1]
+    state += [[0] * 7, 0, leak.alarms]
     if counter:
         _take_up(counter, fit, state, copies, set_l)
         # What it counted while nobody looked belongs to no hour.
-        state[4] = state[_INDEX]
+        state[HOUR_AT] = state[INDEX]
     # They would stay with the application.
     forget("wake.leak_look", "wake.look")
-    return rtc.record([now, now + fit[_INTERVAL], 0], fit, state, None)
+    return rtc.record([now, now + fit[INTERVAL], 0], fit, state, None)
 
 
 def _latest(nvs, owner, set_l):
@@ -85,17 +78,17 @@ def _latest(nvs, owner, set_l):
 
 def _take_up(counter, fit, state, copies, set_l):
     count(counter, fit, state)
-    lost = state[_LOST]
+    lost = state[LOST]
     if lost:
-        if state[_LIFE]:
-            judge(state, _FAILURE, True)
-        state[_LIFE] = another_life()
-        state[_READING] = state[_LOST] = 0
-    if lost or state[_NEW]:
-        keep(copies, set_l, state[_INDEX], state[0], state[_READING], state[_LIFE])
-        state[_NEW] = 0
+        if state[LIFE]:
+            judge(state, FAILURE, True)
+        state[LIFE] = another_life()
+        state[READING] = state[LOST] = 0
+    if lost or state[NEW]:
+        keep(copies, set_l, state[INDEX], state[LEAK], state[READING], state[LIFE])
+        state[NEW] = 0
     if lost:
         try:
-            counter.begin(state[_LIFE])
+            counter.begin(state[LIFE])
         except DriverError:
             pass  # the first wake finds it lost again

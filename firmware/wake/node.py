@@ -13,7 +13,7 @@ from firmware.protocols.compat import const
 from firmware.roles.node import Node as _Node
 from firmware.roles.uplink import Uplink as _Uplink
 from firmware.wake import rtc
-from firmware.wake.rtc import NODE
+from firmware.wake.rtc import DRIFT_PERCENT, NODE, WHEN
 
 # A wake and the load of the application cost about a second of the processor: shorter waits are waited for.
 _WORTH_MS = const(3000)
@@ -165,7 +165,7 @@ def wire(node, boards, board, counters_, clock, kind, kept):
 def _resume(kept, boards, clock, modem, up):
     # Queue, clock and the silence after the last frame.
     state = kept[NODE]
-    slept = rtc.slept_ms(kept[rtc.WHEN], boards.calendar_ms()) or (0, 0)
+    slept = rtc.slept_ms(kept[WHEN], boards.calendar_ms()) or (0, 0)
     set_clock(clock, state[1], slept)
     up.take_up(state[2], slept)
     modem.free_ms = clock.now_ms() + max(0, state[3] - slept[0])
@@ -191,7 +191,7 @@ def _sleeper(boards, board, counters_, clock, modem, up, kind):
         when[2] = 0
         if up.waits():
             # Later by what the oscillator may be fast; where the radio has failed, with the next measurement.
-            when[2] = now + free * 100 // (100 - rtc.DRIFT_PERCENT) + 500 if well else when[1]
+            when[2] = now + free * 100 // (100 - DRIFT_PERCENT) + 500 if well else when[1]
         state = [counters_.numbers(), clock_state(clock), up.queues(), free]
         gc.collect()
         record = rtc.record(when, kind.fit, kind.state, state)

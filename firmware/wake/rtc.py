@@ -14,10 +14,14 @@ _SIZE = const(2048)
 
 # The list: layout, WHEN, FIT, STATE, NODE, NEWS.
 WHEN = const(1)  # [NODE's age, next measurement, next transmission or 0], ms of the calendar
-FIT = const(2)  # board, module that measures, owner, interval ms, the kind's: wake/<kind>_look.py
+FIT = const(2)  # board, module that measures, owner, interval ms, the kind's: wake/<kind>_record.py
 STATE = const(3)  # of the furniture: the same
 NODE = const(4)  # numbers, queues, clock: firmware/wake/node.py
 NEWS = const(5)  # what the measurement of this wake has to say, or None
+
+# Of FIT, for every kind.
+OWNER = const(2)
+INTERVAL = const(3)
 
 # Where the next measurement is so near that sleeping until it would cost more than it saves.
 SOON_MS = const(1000)

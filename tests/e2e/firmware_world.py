@@ -4,15 +4,17 @@ store that is told what to do. What went on the air is read here from the bytes,
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cbor2
 
-from host_tools import decode, sim
+from host_tools import decode, intake, sim
+from host_tools.commander import Commander
 from hw.virtual import World
 from hw.virtual.board import Board
 from hw.virtual.world import Entry
@@ -20,6 +22,22 @@ from tests.host import synth
 
 START_UTC = "2026-11-20T16:00:00Z"
 HELTEC = "heltec_wifi_lora_32_v3"
+
+BIN: dict[str, Any] = {
+    "name": "bin",
+    "kind": "bin",
+    "profile": "mac0",
+    "interval_s": 900,
+    "settings": {"empty_mm": 1200, "full_mm": 200},
+    "distance_m": [[0, 0.7]],
+}
+#: A leak meter, without its water.
+METER: dict[str, Any] = {
+    "name": "leak",
+    "kind": "leak",
+    "profile": "encrypt0",
+    "settings": {"litres_per_pulse": 1},
+}
 
 
 def scenario(*boards: dict[str, Any], sf: int = 7) -> dict[str, Any]:
@@ -33,6 +51,25 @@ def scenario(*boards: dict[str, Any], sf: int = 7) -> dict[str, Any]:
         "cell": {"freq_khz": 869525, "sf": sf, "power_dbm": 14},
         "board": [gateway, *nodes],
     }
+
+
+def write_plan(folder: Path, name: str, levels: Iterable[tuple[str, int]], **program: Any) -> str:
+    """Path of a plan in UTC for each day, at Angers, with these levels from a time of day on and what else its one
+    program has."""
+    fixed = [{"startTime": t, "command": {"state": {"level": n}}} for t, n in levels]
+    found = {
+        "format": "lanterne-plan/1",
+        "timezone": "UTC0",
+        "latitude": 47.4736,
+        "longitude": -0.5542,
+        "dayOffset": 12,
+        "defaultLightState": 100,
+        "controlPrograms": [{"id": "p", "fixedTimeControls": fixed, **program}],
+        "calendar": {"rules": [], "defaultProgram": "p"},
+    }
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(found))
+    return str(path)
 
 
 class Air:
@@ -106,6 +143,13 @@ class Yard:
         """Let so much more time pass."""
         self.world.run_for(seconds)
 
+    def cut_as_it_writes(self, name: str, units: int, seconds: float) -> None:
+        """Let time pass, in which the supply goes while the flash works, after so many units of it."""
+        flash = self.board(name).flash
+        flash.cut_after(units)
+        self.run(seconds)
+        flash.cut_after(None)
+
     def cfg(self, name: str, **changes: Any) -> dict[str, bytes]:
         """The bare maps that provisioning writes for a board, with changes of its scenario row."""
         b = next(b for b in self.scenario["board"] if b["name"] == name) | changes
@@ -120,6 +164,19 @@ class Yard:
         """What the host makes of everything that a node ever transmitted."""
         path = synth.capture(self.folder / "air.pcap", [d for _, n, d in self.air.sent if n == name])
         return decode.decode([path], [self.folder / "keys.json"])
+
+
+@contextlib.contextmanager
+def answering(folder: Path, *boards: dict[str, Any], seed: int = 1) -> Iterator[tuple[intake.Intake, str]]:
+    """A store with a commander on a socket, with the keys of a yard that is not made yet; and its address."""
+    with Yard(folder / "keys", *boards, nodes=False, seed=seed) as yard:
+        reader, commander = yard.run_.reader, Commander(yard.run_.commander, folder / "issued.json")
+    taker = intake.Intake([reader], folder / "capture.pcap", folder / "readings.db", commander)
+    try:
+        with intake.IntakeServer(taker) as server:
+            yield taker, f"tcp:127.0.0.1:{server.port}"
+    finally:
+        taker.close()
 
 
 class Store(threading.Thread):

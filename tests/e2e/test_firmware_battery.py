@@ -16,8 +16,7 @@ from host_tools import sim
 from host_tools.errors import UsageError
 from hw.virtual.board import MCU_CURRENT_UA, Board
 from hw.virtual.lines import State
-from tests.e2e.firmware_world import Yard
-from tests.e2e.test_firmware_cuts import _intake
+from tests.e2e.firmware_world import Yard, answering
 from tests.e2e.test_firmware_faults import busy_sticks
 
 BIN: dict[str, Any] = {
@@ -198,7 +197,7 @@ def test_three_days_with_a_store(tmp_path: Path, seed: int, drift_ppm: int) -> N
     """Verified, signed, dated as well as the oscillator allows; the store's TIME and acknowledgements arrive."""
     options = sim.Options(seed=seed)
     with (
-        _intake(tmp_path, BIN, seed) as (taker, sink),
+        answering(tmp_path, BIN, seed=seed) as (taker, sink),
         Yard(tmp_path / "yard", BIN, sink=sink, seed=seed, options=options) as yard,
     ):
         board = yard.board("bin")
@@ -233,15 +232,13 @@ def test_power_cuts_at_random_moments(tmp_path: Path, seed: int) -> None:
     depth = [[n / 2, 1.1 if n % 2 else 0.5] for n in range(200)]
     noisy = {**BIN, "interval_s": 300, "distance_m": depth}
     with (
-        _intake(tmp_path, noisy, seed) as (taker, sink),
+        answering(tmp_path, noisy, seed=seed) as (taker, sink),
         Yard(tmp_path / "yard", noisy, sink=sink, seed=seed, options=options) as yard,
     ):
         board = yard.board("bin")
         for n in range(8):
             if n % 2:
-                board.flash.cut_after(chance.randrange(60))
-                yard.run(4500)
-                board.flash.cut_after(None)
+                yard.cut_as_it_writes("bin", chance.randrange(60), 4500)
             else:
                 yard.world.power_cut(board, yard.world.time_s + chance.uniform(0, 2400), 2.0)
                 yard.run(2500)

@@ -15,9 +15,8 @@ from host_tools import sim
 from host_tools.errors import UsageError
 from hw.virtual.board import Board
 from hw.virtual.world import Entry
-from tests.e2e.firmware_world import Yard
+from tests.e2e.firmware_world import Yard, answering
 from tests.e2e.test_firmware_battery import BUDGET_BYTES, BUDGET_S, TELLS, bound_mah, clean
-from tests.e2e.test_firmware_cuts import _intake
 from tools import figures_air
 
 LEAK: dict[str, Any] = {
@@ -262,7 +261,7 @@ def test_three_days_with_a_store_and_power_cuts(tmp_path: Path, seed: int) -> No
     chance = random.Random(seed)
     site = {**LEAK, "interval_s": 3600}
     with (
-        _intake(tmp_path, site, seed) as (taker, sink),
+        answering(tmp_path, site, seed=seed) as (taker, sink),
         Yard(tmp_path / "yard", site, sink=sink, seed=seed, options=sim.Options(seed=seed)) as yard,
     ):
         board = yard.board("leak")
@@ -274,9 +273,7 @@ def test_three_days_with_a_store_and_power_cuts(tmp_path: Path, seed: int) -> No
             flow(yard, chance.choice((0, 2, 40, 300)))
             counter.reset = reset if n % 3 == 2 else lambda: None
             if n % 2:
-                board.flash.cut_after(chance.randrange(60))
-                yard.run(4500)
-                board.flash.cut_after(None)
+                yard.cut_as_it_writes("leak", chance.randrange(60), 4500)
             else:
                 yard.world.power_cut(board, yard.world.time_s + chance.uniform(0, 3600), 2.0)
                 yard.run(3700)

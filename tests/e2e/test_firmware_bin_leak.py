@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from host_tools import intake, sim
-from host_tools.commander import Commander
+from host_tools import sim
 from host_tools.rows import Row
 from hw.virtual.chips.actuator import Actuator
 from hw.virtual.chips.base import Chip
@@ -19,26 +18,12 @@ from hw.virtual.chips.contact import Contact
 from hw.virtual.chips.leak_rope import LeakRope, Puddle
 from hw.virtual.chips.lis3dh import LIS3DH, G
 from hw.virtual.world import STAND_IN_KB
-from tests.e2e.firmware_world import Yard
+from tests.e2e.firmware_world import BIN, METER, Yard, answering
 
 pytestmark = pytest.mark.slow
 
 HOUR = 3600
-BIN: dict[str, Any] = {
-    "name": "bin",
-    "kind": "bin",
-    "profile": "mac0",
-    "interval_s": 900,
-    "settings": {"empty_mm": 1200, "full_mm": 200},
-    "distance_m": [[0, 0.7]],
-}
-LEAK: dict[str, Any] = {
-    "name": "leak",
-    "kind": "leak",
-    "profile": "encrypt0",
-    "settings": {"litres_per_pulse": 1},
-    "water": {"file": "water.csv", "start": "2026-11-20T00:00:00"},
-}
+LEAK = {**METER, "water": {"file": "water.csv", "start": "2026-11-20T00:00:00"}}
 Solder = Callable[[dict[str, Chip]], None]
 
 
@@ -230,13 +215,7 @@ def test_lock_and_compactor_over_the_air(tmp_path: Path, solder: Callable[[Solde
     settings |= {"hatch_contact": 4, "compactor_contact": 5}
     parts = {"hatch": "hatch", "compactor": "compactor", "contacts": "contacts5"}
     board = {**BIN, "parts": parts, "settings": settings, "interval_s": 300}
-    with Yard(tmp_path / "keys", board, nodes=False) as first:
-        reader, commander = first.run_.reader, Commander(first.run_.commander, tmp_path / "issued.json")
-    taker = intake.Intake([reader], tmp_path / "capture.pcap", tmp_path / "readings.db", commander)
-    with (
-        intake.IntakeServer(taker) as server,
-        Yard(tmp_path, board, sink=f"tcp:127.0.0.1:{server.port}") as yard,
-    ):
+    with answering(tmp_path, board) as (taker, sink), Yard(tmp_path, board, sink=sink) as yard:
         answers = taker.answers
         assert answers is not None
 
@@ -297,7 +276,6 @@ def test_lock_and_compactor_over_the_air(tmp_path: Path, solder: Callable[[Solde
         assert seen[-1].values["cycles"] == 1
         assert set(alarms(yard, "bin")[-1]) == {"hatch_failed", "compactor_failed", "lid_open"}
         assert_sound(yard, "bin")
-    taker.close()
 
 
 # Leak meter

@@ -13,8 +13,8 @@ import pytest
 
 from host_tools import sim
 from hw.virtual.chips.ds18b20 import DS18B20
-from tests.e2e.firmware_world import Yard
-from tests.e2e.test_firmware_bin_leak import BIN, HOUR, alarms, assert_sound, rows
+from tests.e2e.firmware_world import BIN, Yard
+from tests.e2e.test_firmware_bin_leak import HOUR, alarms, assert_sound, rows
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 import pytest
 
 from host_tools import intake, sim
-from host_tools.commander import Commander
 from host_tools.rows import Row
 from hw.virtual.chips.contact import Contact
 from hw.virtual.chips.modbus_meter import ModbusMeter
 from hw.virtual.chips.relay_lamp import RelayLamp
 from hw.virtual.world import STAND_IN_KB
-from tests.e2e.firmware_world import START_UTC, Yard
+from tests.e2e.firmware_world import START_UTC, Yard, answering, write_plan
 
 pytestmark = pytest.mark.slow
 
@@ -29,27 +27,8 @@ HOUR = 3600
 
 def plan(folder: Path, *periods: tuple[str, str]) -> str:
     """A plan in UTC that is on in these periods of each day."""
-    found = {
-        "format": "lanterne-plan/1",
-        "timezone": "UTC0",
-        "latitude": 47.4736,
-        "longitude": -0.5542,
-        "dayOffset": 12,
-        "defaultLightState": 100,
-        "controlPrograms": [
-            {
-                "id": "p",
-                "activePeriods": [
-                    {"name": "AbsoluteActivePeriod", "startTime": a, "endTime": b} for a, b in periods
-                ],
-                "fixedTimeControls": [{"startTime": "12:00:00", "command": {"state": {"level": 100}}}],
-            }
-        ],
-        "calendar": {"rules": [], "defaultProgram": "p"},
-    }
-    path = folder / "plan.json"
-    path.write_text(json.dumps(found))
-    return str(path)
+    on = [{"name": "AbsoluteActivePeriod", "startTime": a, "endTime": b} for a, b in periods]
+    return write_plan(folder, "plan", [("12:00:00", 100)], activePeriods=on)
 
 
 class Box:
@@ -131,17 +110,10 @@ def alone(folder: Path, **more: Any) -> Iterator[Box]:
 def commanded(folder: Path, **more: Any) -> Iterator[tuple[Box, intake.Intake]]:
     """With a gateway, a store that answers and a commander."""
     row = {**CABINET, **more}
-    with Yard(folder / "keys", row, nodes=False) as first:
-        reader, commander = first.run_.reader, Commander(first.run_.commander, folder / "issued.json")
-    taker = intake.Intake([reader], folder / "capture.pcap", folder / "readings.db", commander)
-    with (
-        intake.IntakeServer(taker) as server,
-        Yard(folder, row, sink=f"tcp:127.0.0.1:{server.port}") as yard,
-    ):
+    with answering(folder, row) as (taker, sink), Yard(folder, row, sink=sink) as yard:
         box = Box(yard)
         yield box, taker
         box.assert_sound()
-    taker.close()
 
 
 def seconds(text: str) -> float:

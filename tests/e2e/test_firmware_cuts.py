@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from host_tools import intake, sim
-from host_tools.commander import Commander
+from host_tools import sim
 from hw.virtual.chips.pulse_meter import PulseMeter
-from tests.e2e.firmware_world import Yard
+from tests.e2e.firmware_world import Yard, answering
 
 LAMP: dict[str, Any] = {"name": "lamp", "kind": "lamp", "profile": "mac0", "interval_s": 12}
 SLOW = {**LAMP, "interval_s": 40}
@@ -27,7 +26,7 @@ def test_cuts_in_a_run_of_many_frames(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     options = sim.Options(seed=seed)
     with (
-        _intake(tmp_path, SLOW, seed) as (taker, sink),
+        answering(tmp_path, SLOW, seed=seed) as (taker, sink),
         Yard(tmp_path / "yard", SLOW, sink=sink, seed=seed, options=options) as yard,
     ):
         board = yard.board("lamp")
@@ -55,26 +54,6 @@ def test_cuts_in_a_run_of_many_frames(tmp_path: Path, seed: int) -> None:
     for hello in hellos:
         told = hello.values["last_seq"]
         assert told == 0 or told in heard
-
-
-class _intake:  # noqa: N801 - used as a function
-    """A store with a commander on a socket, with the keys of a yard that is not made yet."""
-
-    def __init__(self, folder: Path, lamp: dict[str, Any], seed: int) -> None:
-        self.folder = folder
-        with Yard(folder / "keys", lamp, nodes=False, seed=seed) as yard:
-            self.reader, commander = yard.run_.reader, yard.run_.commander
-        commander_ = Commander(commander, folder / "commander.json")
-        self.taker = intake.Intake([self.reader], folder / "capture.pcap", folder / "readings.db", commander_)
-        self.server = intake.IntakeServer(self.taker)
-
-    def __enter__(self) -> tuple[intake.Intake, str]:
-        self.server.start()
-        return self.taker, f"tcp:127.0.0.1:{self.server.port}"
-
-    def __exit__(self, *exc: object) -> None:
-        self.server.stop()
-        self.taker.close()
 
 
 @pytest.mark.slow

@@ -3,20 +3,17 @@ wired to it: contacts, relay."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import pytest
 
-from host_tools import intake
-from host_tools.commander import Commander
 from hw.virtual import files, hwboard
 from hw.virtual.chips.contact import Contact
 from hw.virtual.chips.lamp_0_10v import Lamp010V
 from hw.virtual.chips.relay_lamp import RelayLamp
-from tests.e2e.firmware_world import HELTEC, Yard
+from tests.e2e.firmware_world import HELTEC, Yard, answering, write_plan
 
 pytestmark = pytest.mark.slow
 
@@ -207,28 +204,7 @@ def plan(folder: Path, name: str, *levels: tuple[str, int], presence: int = 0) -
             "command": {"state": {"level": presence}},
         },
     }
-    found = {
-        "format": "lanterne-plan/1",
-        "timezone": "UTC0",
-        "latitude": 47.4736,
-        "longitude": -0.5542,
-        "dayOffset": 12,
-        "defaultLightState": 100,
-        "controlPrograms": [
-            {
-                "id": "p",
-                "activePeriods": [],
-                "fixedTimeControls": [
-                    {"startTime": t, "command": {"state": {"level": n}}} for t, n in levels
-                ],
-                "dynamicControls": [control] if presence else [],
-            }
-        ],
-        "calendar": {"rules": [], "defaultProgram": "p"},
-    }
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(found))
-    return str(path)
+    return write_plan(folder, name, levels, activePeriods=[], dynamicControls=[control] if presence else [])
 
 
 #: What is fitted beyond a plain lamp takes so much of the 64-bit interpreter's heap with a plan in force.
@@ -263,13 +239,7 @@ def test_presence_maintenance_relay_and_decree(tmp_path: Path) -> None:
             "plan": plan(tmp_path, "shop", ("16:30:00", 70)),
         },
     ]
-    with Yard(tmp_path / "keys", *rows, nodes=False) as first:
-        reader, commander = first.run_.reader, Commander(first.run_.commander, tmp_path / "issued.json")
-    taker = intake.Intake([reader], tmp_path / "capture.pcap", tmp_path / "readings.db", commander)
-    with (
-        intake.IntakeServer(taker) as server,
-        Yard(tmp_path / "yard", *rows, sink=f"tcp:127.0.0.1:{server.port}") as yard,
-    ):
+    with answering(tmp_path, *rows) as (_, sink), Yard(tmp_path / "yard", *rows, sink=sink) as yard:
         relay = yard.board("yard").chips["relay"]
         assert isinstance(relay, RelayLamp)
         # No bench would write this plan with these settings.
@@ -304,7 +274,6 @@ def test_presence_maintenance_relay_and_decree(tmp_path: Path) -> None:
                 board.console,
             )
             assert [v for chip in board.chips.values() for v in chip.violations] == []
-    taker.close()
 
 
 def _at_the_contacts(yard: Yard) -> None:

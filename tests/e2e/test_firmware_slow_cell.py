@@ -7,28 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.firmware_world import Yard
+from tests.e2e.firmware_world import BIN, METER, Yard
 
 pytestmark = pytest.mark.slow
 
-LEAK: dict[str, Any] = {
-    "name": "leak",
-    "kind": "leak",
-    "profile": "encrypt0",
-    "settings": {"litres_per_pulse": 1},
-    "water": {"file": "none", "start": "2016-06-17T16:00:00"},
-}
-BIN: dict[str, Any] = {
-    "name": "bin",
-    "kind": "bin",
-    "profile": "mac0",
-    "interval_s": 3600,
-    "settings": {"empty_mm": 1200, "full_mm": 200, "heartbeat_s": 3600},
-    "distance_m": [[0, 0.7]],
-}
+LEAK = {**METER, "water": {"file": "none", "start": "2016-06-17T16:00:00"}}
+SLOW_BIN = {**BIN, "interval_s": 3600, "settings": {**BIN["settings"], "heartbeat_s": 3600}}
 
 
-@pytest.mark.parametrize("board", [LEAK, BIN], ids=["leak", "bin"])
+@pytest.mark.parametrize("board", [LEAK, SLOW_BIN], ids=["leak", "bin"])
 def test_a_slow_cell(board: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LANTERNE_DATA", raising=False)  # the synthetic water
     name = board["name"]

@@ -17,7 +17,7 @@ from host_tools import sim
 from hw.virtual import hwboard
 from hw.virtual.chips.ds18b20 import DS18B20
 from hw.virtual.world import STAND_IN_KB
-from tests.e2e.firmware_world import HELTEC, Yard
+from tests.e2e.firmware_world import BIN, HELTEC, Yard
 
 pytestmark = pytest.mark.slow
 
@@ -25,13 +25,9 @@ HOUR = 3600
 WIRE = hwboard.load(HELTEC).pins["ONEWIRE"]
 #: Looks, one a minute, that have to fail (firmware/kinds/bin_extras.py).
 LOOKS = 6
-BIN: dict[str, Any] = {
-    "name": "bin",
-    "kind": "bin",
-    "profile": "mac0",
-    "interval_s": 900,
-    "settings": {"empty_mm": 1200, "full_mm": 200, "heartbeat_s": 900},
-    "distance_m": [[0, 0.7]],
+WARM = {
+    **BIN,
+    "settings": {**BIN["settings"], "heartbeat_s": 900},
     "parts": {"temperature": "ds18b20"},
 }
 
@@ -75,7 +71,7 @@ PULLED: dict[str, Callable[[Yard, DS18B20, bool], None]] = {
 
 @pytest.mark.parametrize("how", PULLED)
 def test_a_sensor_pulled_off_and_put_back(tmp_path: Path, chip: DS18B20, how: str) -> None:
-    with Yard(tmp_path, BIN) as yard:
+    with Yard(tmp_path, WARM) as yard:
         yard.run(HOUR)
         assert len(seen(yard)) >= 3 and {v["temperature_degc"] for v in seen(yard)} == {Decimal("-5.5")}
         PULLED[how](yard, chip, False)

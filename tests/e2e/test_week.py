@@ -4,8 +4,6 @@ in `make test-long`."""
 
 from __future__ import annotations
 
-import importlib
-import os
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -19,6 +17,7 @@ import pytest
 
 from host_tools import schedule, sim, sim_plots
 from host_tools.rows import Row
+from tests.conftest import package
 
 PLAN = sim.SCENARIOS / "week-plan.json"
 CABINET_PLAN = sim.SCENARIOS / "week-cabinet-plan.json"
@@ -212,13 +211,7 @@ def the_picture_shows_it(run: Run) -> None:
 
 def the_outputs_switch_with_astral(run: Run) -> None:
     """Both lists again, made of astral's sun and a clock on the wall; neither evaluator has a part in them."""
-    try:
-        astral: Any = importlib.import_module("astral")
-        events: Any = importlib.import_module("astral.sun")
-    except ImportError:
-        if os.environ.get("LANTERNE_REQUIRE"):
-            pytest.fail("astral is required here and not installed")
-        pytest.skip("astral is not installed")
+    astral, events = package("astral"), package("astral.sun")
     place = astral.Observer(*ANGERS)
 
     def sunrise(on: date) -> datetime:

@@ -12,9 +12,10 @@ from firmware.drivers.hlw8012 import BL0937_SCALE, HLW8012
 from firmware.drivers.ina219 import INA219
 from firmware.drivers.modbus_meter import ModbusMeter
 from hw.virtual.chips import bl0942, cse7766, ina219, modbus_meter, pulse_energy
-from hw.virtual.chips.base import Chip, ManualPort, UartChip
+from hw.virtual.chips.base import ManualPort, UartChip
 from hw.virtual.chips.shim import InPin, OutPin, Time, Uart
 from tests.host.adafruit_shim import MachineI2C
+from tests.host.sensor_bench import Sensor, attach
 
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US
@@ -54,12 +55,6 @@ class Bench:
     port: ManualPort
     driver: Any
     bus: Any = None
-
-
-def attach(model: Chip) -> ManualPort:
-    port = ManualPort(7)
-    model.attach(port)
-    return port
 
 
 def bench_bl0942(driver: dict[str, Any] | None = None, **options: Any) -> Bench:
@@ -117,16 +112,6 @@ class View:
     @property
     def violations(self) -> list[str]:
         return self._model.violations  # type: ignore[no-any-return]
-
-
-@dataclass
-class Sensor:
-    """`measure` gives the SI unit of the model's quantity, within `spread`, the driver's own unit."""
-
-    model: Any
-    port: ManualPort
-    measure: Callable[[], float]
-    spread: float
 
 
 ATTRIBUTE = {"watts": "power_mw", "volts": "voltage_mv", "amps": "current_ma"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from firmware.drivers.ds18b20 import DS18B20, _crc8
+from firmware.drivers.ds18b20 import DS18B20
 from firmware.drivers.errors import BusError, NotReady
 from hw.virtual.chips import ds18b20 as ds_model
 from hw.virtual.chips.base import ManualPort
@@ -79,13 +79,17 @@ class MaximBus:
         self._begin()
         self._write(b"\x55" + rom + b"\xbe")
         pad = self._read(9)
-        crc = 0
-        for byte in pad:
-            for i in range(8):
-                crc = crc >> 1 ^ (0x8C if (crc ^ byte >> i) & 1 else 0)
-        if crc:
+        if self.crc8(pad):
             raise Exception("CRC error")
         return pad
+
+    @staticmethod
+    def crc8(data: bytes) -> int:
+        crc = 0
+        for byte in data:
+            for i in range(8):
+                crc = crc >> 1 ^ (0x8C if (crc ^ byte >> i) & 1 else 0)
+        return crc
 
     def read_temp(self, rom: bytes) -> float:
         pad = self.read_scratch(rom)
@@ -125,7 +129,7 @@ def test_power_on_scratchpad() -> None:
 def test_rom_crc() -> None:
     """Maxim's application note 27: 02 1C B8 01 00 00 00 has CRC A2."""
     assert ds_model.crc8(bytes.fromhex("021cb801000000")) == 0xA2
-    assert _crc8(bytes.fromhex("021cb801000000")) == 0xA2
+    assert MaximBus.crc8(bytes.fromhex("021cb801000000")) == 0xA2
 
 
 @pytest.mark.parametrize(

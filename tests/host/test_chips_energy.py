@@ -23,8 +23,6 @@ from tests.host.energy_bench import (
     WITH_BL0937,
     WITH_EM340,
     Bench,
-    Sensor,
-    attach,
     bench_bl0942,
     bench_cse7766,
     bench_ina219,
@@ -34,6 +32,7 @@ from tests.host.energy_bench import (
     result,
     sensor,
 )
+from tests.host.sensor_bench import Sensor, attach
 
 #: The pulse parts: after a change one old reading of each quantity goes by. Ticks of 1 ms over 12 s.
 _TURNS = (1,) * 9

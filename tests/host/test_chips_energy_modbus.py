@@ -7,7 +7,8 @@ import pytest
 from firmware.drivers import modbus_meter as modbus_driver
 from firmware.drivers.errors import BusError, ChipError
 from hw.virtual.chips import modbus_meter
-from tests.host.energy_bench import SECOND_US, Wire, attach, bench_modbus, result
+from tests.host.energy_bench import SECOND_US, Wire, bench_modbus, result
+from tests.host.sensor_bench import attach
 
 
 def test_modbus_published_crc() -> None:

@@ -9,8 +9,7 @@ from hw.virtual.chips.cse7766 import CSE7766
 from hw.virtual.chips.ina219 import INA219
 from hw.virtual.chips.modbus_meter import ModbusMeter
 from hw.virtual.chips.pulse_energy import PulseEnergy
-from hw.virtual.testing import folder
-from tests.host.test_chips_on_board import FIRMWARE
+from tests.host.virtual_bench import program
 
 SHOW = """
 def show(d):
@@ -21,14 +20,10 @@ def show(d):
 def run(
     text: str, drivers: tuple[str, ...], chips: dict[str, Any], wiring: dict[str, Any], seconds: float
 ) -> Any:
-    files = {"main.py": SHOW + text}
-    for name in ("__init__", "drivers/__init__", "drivers/errors", "protocols/__init__", "protocols/compat"):
-        files[f"firmware/{name}.py"] = (FIRMWARE / f"{name}.py").read_text(encoding="utf-8")
-    for name in drivers:
-        files[f"firmware/drivers/{name}.py"] = (FIRMWARE / f"drivers/{name}.py").read_text(encoding="utf-8")
+    root = program(SHOW + text, *drivers)
     with World(1) as world:
         board = world.add_board(
-            "a", mpy_dir=folder(files), chips=chips, wiring=wiring, mcu="esp32s3", on_exit="end", heap="300k"
+            "a", mpy_dir=root, chips=chips, wiring=wiring, mcu="esp32s3", on_exit="end", heap="300k"
         )
         world.run(seconds)
     assert board.failures == [], board.console

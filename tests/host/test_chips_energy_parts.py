@@ -12,11 +12,11 @@ from hw.virtual.chips.shim import Time, Uart
 from tests.host.energy_bench import (
     HOUR_US,
     SECOND_US,
-    attach,
     bench_cse7766,
     bench_ina219,
     result,
 )
+from tests.host.sensor_bench import attach
 
 # CSE7766
 
@@ -169,7 +169,7 @@ def test_ina219_bus_faults() -> None:
         b.model.write = lambda data, at=at, calls=calls, write=write: (
             False if next(calls) == at else write(data)
         )
-        fails(5)
+        fails(19)
         b.model.write = write
         b.driver.read()
         assert result(b.driver) == good

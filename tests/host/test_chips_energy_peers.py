@@ -14,7 +14,7 @@ import pytest
 from hw.virtual.chips.base import ManualPort
 from hw.virtual.chips.ina219 import INA219
 from hw.virtual.chips.modbus_meter import ModbusMeter
-from tests.host.energy_bench import attach
+from tests.host.sensor_bench import attach
 
 HOUR_US = 3600 * 1_000_000
 

@@ -2,7 +2,6 @@
 transfer at a time, soft interrupts, boards that run apart, reset and deep sleep of the microcontroller)."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,27 +14,9 @@ from hw.virtual.chips.battery import Battery
 from hw.virtual.chips.lamp_0_10v import Lamp010V
 from hw.virtual.chips.pulse_meter import PulseMeter
 from hw.virtual.chips.sx1262 import SX1262
-from hw.virtual.testing import folder
+from tests.host.virtual_bench import program
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
-NEEDED = [
-    "__init__.py",
-    *(
-        f"drivers/{n}.py"
-        for n in (
-            "__init__",
-            "errors",
-            "sx126x",
-            "sx126x_setup",
-            "radio_cad",
-            "radio_sync",
-            "a02yyuw",
-            "pulse",
-        )
-    ),
-    *(f"drivers/{n}.py" for n in ("dimmer_pwm", "battery")),
-    *(f"protocols/{n}.py" for n in ("__init__", "compat", "airtime")),
-]
+DRIVERS = "sx126x sx126x_setup radio_cad radio_sync a02yyuw pulse dimmer_pwm battery".split()
 RADIO = {"spi": 1, "cs": 8, "busy": 13, "dio1": 14, "reset": 12}
 OPEN = """
     from machine import Pin, SPI
@@ -50,11 +31,9 @@ OPEN = """
 
 
 def board(world: World, name: str, text: str, chips: dict[str, Any], wiring: dict[str, Any]) -> Board:
-    files = {"main.py": text}
-    for path in NEEDED:
-        files[f"firmware/{path}"] = (FIRMWARE / path).read_text(encoding="utf-8")
+    root = program(text, *DRIVERS, protocols=("airtime",))
     return world.add_board(
-        name, mpy_dir=folder(files), chips=chips, wiring=wiring, mcu="esp32s3", on_exit="end", heap="300k"
+        name, mpy_dir=root, chips=chips, wiring=wiring, mcu="esp32s3", on_exit="end", heap="300k"
     )
 
 

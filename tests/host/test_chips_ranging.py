@@ -1,7 +1,6 @@
 """Range sensors through their drivers: what is no distance, noise, and all of them on a board."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,9 @@ from hw.virtual.chips.ultrasonic_pulse import HC_SR04, JSN_SR04T, UltrasonicPuls
 from hw.virtual.chips.vl53l1x import (
     VL53L1X,
 )
-from hw.virtual.testing import folder
 from tests.host.ranging_bench import echo_driver, laser_driver, measuring, once
 from tests.host.sensor_bench import Sensor, attach
-
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+from tests.host.virtual_bench import program
 
 
 def pulse(variant: Any) -> Sensor:
@@ -133,13 +130,10 @@ def test_on_a_board() -> None:
                 print(e.args)
             sensor.stop()
     """
-    names = [f"drivers/{n}.py" for n in ("__init__", "errors", "hcsr04", "vl53l1x")]
-    names += ["__init__.py", "protocols/__init__.py", "protocols/compat.py"]
-    files = {f"firmware/{n}": (FIRMWARE / n).read_text(encoding="utf-8") for n in names}
     with World(2) as world:
         board = world.add_board(
             "bin",
-            mpy_dir=folder({"main.py": text, **files}),
+            mpy_dir=program(text, "hcsr04", "vl53l1x"),
             chips=chips,
             wiring={"laser": {"i2c": 0, "xshut": 15}, "sound": {"trigger": 4, "echo": 5}},
             mcu="esp32s3",

@@ -7,7 +7,8 @@ from hw.virtual.chips.bl0942 import BL0942
 from hw.virtual.chips.cse7766 import CSE7766
 from hw.virtual.chips.modbus_meter import ModbusMeter
 from hw.virtual.testing import run_script
-from tests.host.energy_bench import SECOND_US, Bench, attach, bench_bl0942, bench_cse7766, bench_modbus
+from tests.host.energy_bench import SECOND_US, Bench, bench_bl0942, bench_cse7766, bench_modbus
+from tests.host.sensor_bench import attach
 
 
 def write(reg: int, value: int) -> bytes:

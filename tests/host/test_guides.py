@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
-import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from firmware.kinds import cabinet
 from host_tools import sim
 from tests.conftest import ROOT
-from tests.host.test_pages import blocks, commands
+from tests.host.page_bench import CODE, FENCE, blocks, commands, linked, prints, run, section
 from tools import pictures_furniture
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,33 +32,45 @@ def test_the_guide_of_the_cabinet_has_something_to_try() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_COMMANDS)
-def test_the_commands_run_as_they_stand_there(name: str, tmp_path: Path) -> None:
-    for entry in ROOT.iterdir():
-        if entry.name not in ("demo-out", ".git"):
-            (tmp_path / entry.name).symlink_to(entry)
-    env = {k: v for k, v in os.environ.items() if k != "LANTERNE_DATA" and not k.startswith("PYTEST")}
-    said = []
-    for line in (line for block in blocks(GUIDES[name], "sh run") for line in block):
-        done = subprocess.run(
-            ["/bin/sh", "-c", line],
-            cwd=tmp_path,
-            env={**env, "LC_ALL": "C.UTF-8"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}: {done.stdout[-500:]}{done.stderr[-500:]}"
-        said.append(done.stdout)
-    if name == "cabinet":
-        # What the guide says of it, in this order.
-        words = [
-            "contactor=on target=on reason=default",
-            "contactor=off target=off reason=program power_w=8 ",
-        ]
-        assert [w for w in words if w in said[-1]] == words
-        assert said[-1].index(words[0]) < said[-1].index(words[1])
-        assert (tmp_path / "demo-out/week/plots.svg").is_file()
+def test_the_commands_run_as_they_stand_there_and_print_what_is_shown(name: str, tmp_path: Path) -> None:
+    printed = list(run(GUIDES[name], linked(tmp_path)).values())[-1]
+    (shown,) = blocks(GUIDES[name], "text")
+    assert prints(shown, printed), printed
+    words = CODE.findall(FENCE.sub("", section(GUIDES[name], "Try it")))
+    at = 0
+    for word in words:
+        if word.startswith("demo-out/"):
+            assert (tmp_path / word).is_file()
+        elif "=" in word:
+            at = printed.find(word, at)
+            assert at >= 0, f"{word}, in this order"
+        elif re.fullmatch(r"[a-z]+(_[a-z]+)+", word):
+            assert f" {word}=" in printed
+    if name == "bin":
+        levels = re.findall(r" fill_percent=(\d+)", printed)
+        assert f"{', '.join(levels[:-1])} and {levels[-1]} %" in GUIDES[name]
+        assert all(int(b) - int(a) > 5 for a, b in itertools.pairwise(levels))
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("bin", [" fill_percent=", " distances_m=["]),
+        (
+            "cabinet",
+            [
+                " contactor=on target=on reason=default ",
+                " contactor=off target=off reason=program power_w=8 ",
+            ],
+        ),
+        ("lamp", [" level_percent=0 ", " reason=program "]),
+        ("leak", [" hourly_l_per_h=[", " index_m3="]),
+    ],
+)
+def test_what_matters_is_in_the_output_that_is_shown(name: str, lines: list[str]) -> None:
+    (shown,) = blocks(GUIDES[name], "text")
+    at = [next((n for n, line in enumerate(shown) if words in line), -1) for words in lines]
+    assert min(at) > 0 and (name != "cabinet" or at[0] < at[1])
 
 
 def test_the_cabinet_guide_has_every_setting_and_what_the_board_takes_without_it() -> None:

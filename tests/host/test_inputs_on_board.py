@@ -1,7 +1,6 @@
 """The drivers of inputs, outputs and I2C parts under the real interpreter, on a virtual board with the models:
 the MCU's own bus calls and errors, soft interrupts, a reset."""
 
-from pathlib import Path
 from typing import Any
 
 from hw.virtual import World
@@ -15,22 +14,23 @@ from hw.virtual.chips.leak_rope import LeakRope, Puddle
 from hw.virtual.chips.lis3dh import LIS3DH
 from hw.virtual.chips.photocell import Photocell
 from hw.virtual.chips.relay_lamp import RelayLamp
-from hw.virtual.testing import folder
+from tests.host.virtual_bench import program
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
-DRIVERS = "__init__ errors lis3dh ads1115 pressure rope contact relay output photocell atecc608".split()
-FILES = ["__init__.py", "protocols/__init__.py", "protocols/compat.py", *(f"drivers/{n}.py" for n in DRIVERS)]
+DRIVERS = "lis3dh ads1115 pressure rope contact relay output photocell atecc608".split()
 
 
 def run(
     text: str, chips: dict[str, Chip], wiring: dict[str, Any], seconds: float, world_does: Any = None
 ) -> Board:
-    files = {"main.py": text}
-    for path in FILES:
-        files[f"firmware/{path}"] = (FIRMWARE / path).read_text(encoding="utf-8")
     with World(5) as world:
         board = world.add_board(
-            "b", mpy_dir=folder(files), chips=chips, wiring=wiring, mcu="esp32s3", on_exit="end", heap="300k"
+            "b",
+            mpy_dir=program(text, *DRIVERS),
+            chips=chips,
+            wiring=wiring,
+            mcu="esp32s3",
+            on_exit="end",
+            heap="300k",
         )
         if world_does:
             world_does(world, board)

@@ -44,6 +44,16 @@ def test_the_device_opens_what_is_sealed(tenant: Tenant, name: str) -> None:
             Opener(record).open(purpose, direction, seq, made.frame)
 
 
+@pytest.mark.parametrize(
+    "args", [[40, 600, 10], [40, 600, 10, 300], [40, 600, 10, 0, 60], [40, 600, 0, 85800, 3600]]
+)
+def test_start_and_ramp_back_of_light_may_be_left_out(tenant: Tenant, args: list[int]) -> None:
+    record = tenant.with_keys(tenant.registry.find("d1")).for_protocols()
+    made = commander(tenant).build("d1", "light", args, ref=17, ttl_s=60)
+    payload = Opener(record).open(2, 1, made.cseq, made.frame)
+    assert payload == cbor2.dumps([17, 60, 2, *args], canonical=True)
+
+
 def test_numbers_rise_per_device_and_survive(tenant: Tenant) -> None:
     one = commander(tenant)
     assert [one.build("d1", "resume", ref=1).cseq & 0xFFFF for _ in range(3)] == [1, 2, 3]
@@ -114,6 +124,12 @@ def test_a_devices_word_on_the_last_number_is_heeded(tenant: Tenant) -> None:
         ("light", [101, 60, 0]),
         ("light", [40, 60, 1.5]),
         ("light", [True, 60, 0]),
+        ("light", [40, 60, 0, 86401]),
+        ("light", [40, 60, 0, 86341]),
+        ("light", [40, 60, 0, 0, 3601]),
+        ("light", [40, 60, 0, 0, None]),
+        ("light", [40, 60, 0, 0, 0, 0]),
+        ("shed", [40, 60, 0, 0]),
         ("raise", [100, 901]),
         ("resume", [1]),
         ("want", [17]),

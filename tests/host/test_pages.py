@@ -17,7 +17,8 @@ from bench.__main__ import names as benchmarks
 from host_tools import sim
 from host_tools.commands import tree
 from hw.virtual.world import STAND_IN_KB
-from tests.conftest import ROOT
+from tests.conftest import ROOT, absent
+from tests.host.page_bench import CODE, CUT, FENCE, blocks, commands, linked, prints, run
 
 _OUTSIDE = {"build", "dist", "demo-out", "node_modules"}
 PAGES = sorted(
@@ -30,34 +31,13 @@ README = ROOT / "README.md"
 _THEIRS = {"lanterne.toml"}
 _PLANNED = {"host_tools/flash_worker.py"}
 
-_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"")
 _PATH = re.compile(r"[\w.-]+(/[\w.<>*-]+)+/?|[\w-]+\.(py|md|csv|toml|cddl)")
 
 
-def blocks(text: str, mark: str) -> list[list[str]]:
-    """The lines of each code block whose opening line ends in `mark`, comments and blank lines left out."""
-    return [
-        [line for line in body.splitlines() if line.strip() and not line.startswith("#")]
-        for info, body in _FENCE.findall(text)
-        if info == mark
-    ]
-
-
-def commands(text: str) -> list[str]:
-    """Every command line that a page shows, in blocks for a shell and between backquotes."""
-    shown = [
-        line for info, body in _FENCE.findall(text) if info.startswith("sh") for line in body.splitlines()
-    ]
-    shown += _CODE.findall(_FENCE.sub("", text))
-    known = re.compile(r"(\.venv/bin/)?(lanterne|python -m|make) \S")
-    return [line.split("  #")[0].strip() for line in shown if known.match(line)]
-
-
 def anchors(text: str) -> set[str]:
     """The names by which the headings of a page can be linked to."""
-    headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", text), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", h.replace("`", "").lower()) for h in headings]
     return {h.strip().replace(" ", "-") for h in plain}
 
@@ -65,7 +45,7 @@ def anchors(text: str) -> set[str]:
 def dead_links(page: Path, text: str) -> list[str]:
     """Relative links of a page at `page` that lead nowhere."""
     dead = []
-    for found in _LINK.findall(_FENCE.sub("", text)):
+    for found in _LINK.findall(FENCE.sub("", text)):
         link = found[0] or found[1]
         if re.match(r"[a-z]+:", link):
             continue
@@ -81,7 +61,7 @@ def missing_files(page: Path, text: str) -> list[str]:
     """Paths between backquotes that are no file, folder or pattern, from the tree's root or the page on. What
     a run leaves or its reader writes is not looked for, nor is what is named by a placeholder."""
     missing = []
-    for code in _CODE.findall(_FENCE.sub("", text)):
+    for code in CODE.findall(FENCE.sub("", text)):
         path = code.partition(":")[0]
         if not _PATH.fullmatch(path) or path.startswith(("demo-out", "FOLDER")) or "<" in path:
             continue
@@ -150,6 +130,9 @@ def test_the_rules_bite(tmp_path: Path) -> None:
         "lanterne decode -",
         "python -m bench",
     ]
+    assert prints(["a", CUT, f"b={CUT} c"], "a\nx\ny\nb=1 c\n") and prints(["a", CUT, "b"], "a\nb\n")
+    for printed in ("a\n", "a\nb=1 d\n", "a\nb=1 c\nd\n", "b=1 c\na\n"):
+        assert not prints(["a", CUT, f"b={CUT} c"], printed)
     assert wrong_command("make demo", TARGETS) == ""
     assert wrong_command("make dmeo", TARGETS) == "dmeo"
     assert wrong_command("python -m bench nite", TARGETS) == "nite"
@@ -178,14 +161,10 @@ def test_files_that_are_named_exist(page: Path) -> None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A folder with links to everything here, so that what a command leaves is left there."""
-    for entry in ROOT.iterdir():
-        if entry.name not in ("demo-out", ".git"):
-            (tmp_path / entry.name).symlink_to(entry)
+    linked(tmp_path)
     ready = subprocess.run(["make", "-q", ".venv/.run"], cwd=tmp_path, capture_output=True, check=False)
     if ready.returncode:
-        if os.environ.get("LANTERNE_REQUIRE"):
-            pytest.fail("the environment of `make setup` is required here and not there")
-        pytest.skip("the environment of `make setup` is not there")
+        absent("the environment of `make setup`", "not there")
     return tmp_path
 
 
@@ -193,21 +172,8 @@ def clone(tmp_path: Path) -> Path:
 def test_the_commands_of_the_readme_run_as_they_stand_there(clone: Path) -> None:
     lines = [line for block in blocks(README.read_text(), "sh run") for line in block]
     assert lines[0] == "make demo" and len(lines) > 2
-    env = {k: v for k, v in os.environ.items() if k != "LANTERNE_DATA" and not k.startswith("PYTEST")}
-    said = {}
-    for line in lines:
-        done = subprocess.run(
-            ["/bin/sh", "-c", line],
-            cwd=clone,
-            env={**env, "LC_ALL": "C.UTF-8"},
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}: {done.stdout[-500:]}{done.stderr[-500:]}"
-        assert done.stdout.strip(), line
-        said[line] = done.stdout
+    said = run(README.read_text(), clone)
+    assert all(text.strip() for text in said.values())
     assert "Clean replay: the same" in said["make demo"]
     rows = said[lines[1]].splitlines()
     assert len(rows) > 100

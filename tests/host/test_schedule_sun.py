@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from host_tools.schedule import sun
+from tests.conftest import package
 
 CITIES = {
     "Angers": (47.4736, -0.5542),
@@ -68,13 +66,7 @@ def test_what_does_not_happen(data: Path) -> None:
 
 @pytest.mark.parametrize("city", CITIES)
 def test_astral_agrees_within_a_minute(city: str) -> None:
-    try:
-        astral: Any = importlib.import_module("astral")
-        events: Any = importlib.import_module("astral.sun")
-    except ImportError:
-        if os.environ.get("LANTERNE_REQUIRE"):
-            pytest.fail("astral is required here and not installed")
-        pytest.skip("astral is not installed")
+    astral, events = package("astral"), package("astral.sun")
     lat, lon = CITIES[city]
     place = astral.Observer(lat, lon)
     for on in YEAR:

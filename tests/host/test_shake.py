@@ -110,6 +110,16 @@ def test_private_names_become_few_and_a_family_shares_them() -> None:
     assert "_spoken = 1" in found["d"]
 
 
+def test_a_family_by_way_of_the_module_is_one_too() -> None:
+    base = "class P:\n    def __init__(self):\n        self._mine = 1\n"
+    heir = "from p import a as b\nclass H(b.P):\n    def go(self):\n        self._own = 2\n"
+    found = shorten({"p.a": base, "h": heir})
+    names = [
+        _words({n: text}) - {"P", "H", "b", "a", "p", "self", "go", "__init__"} for n, text in found.items()
+    ]
+    assert len(names[0]) == len(names[1]) == 1 and names[0] != names[1]
+
+
 def test_arguments_become_letters_unless_somebody_says_them() -> None:
     text = (
         "limit = 3\n"
@@ -157,6 +167,16 @@ def test_bundles_keep_what_is_called_by_name(kind: str) -> None:
             (found,) = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Kind"]
             methods = {n.name for n in found.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
             assert {"__init__", "execute", "run"} <= methods
+
+
+@pytest.mark.parametrize("kind", ["bin", "leak"])
+def test_a_module_of_constants_alone_is_not_aboard(kind: str) -> None:
+    record = f"firmware.wake.{kind}_record"
+    assert record in bundle.modules("node", kind)
+    texts = bundle.sources("node", kind)
+    assert set(bundle.modules("node", kind)) - set(texts) == {record}
+    wake = {n: text for n, text in texts.items() if n.startswith("firmware.wake.")}
+    assert not _words(wake) & {"TOLD", "MASK", "FIT", "STATE", "WHEN", "OWNER", "INTERVAL"}
 
 
 def test_a_node_carries_nothing_that_only_a_store_needs() -> None:

@@ -1,7 +1,6 @@
 """The DALI driver under the real interpreter on a virtual board: `esp32.RMT` out, `machine.time_pulse_us` in, with
 the time that calls take there."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,20 +9,10 @@ from hw.virtual import World
 from hw.virtual.board import Board
 from hw.virtual.chips.dali_bus import DaliBus
 from hw.virtual.chips.dali_gear import DaliGear
-from hw.virtual.testing import folder, run_script
+from hw.virtual.testing import run_script
+from tests.host.virtual_bench import program
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
-NEEDED = [
-    *(
-        "__init__.py",
-        "drivers/__init__.py",
-        "drivers/errors.py",
-        "protocols/__init__.py",
-        "protocols/compat.py",
-    ),
-    *(f"drivers/dali{n}.py" for n in ("", "_gear", "_setup", "_memory", "_commission")),
-    *("protocols/dali.py", "protocols/dali_banks.py"),
-]
+DRIVERS = [f"dali{n}" for n in ("", "_gear", "_setup", "_memory", "_commission")]
 OPEN = """
     import time
     from esp32 import RMT
@@ -38,12 +27,10 @@ OPEN = """
 
 
 def board(world: World, bus: DaliBus, text: str, **options: Any) -> Board:
-    files = {"main.py": OPEN.format(idle=1 - bus.tx_low, tx=bus.tx_low, rx=bus.rx_low) + text}
-    for path in NEEDED:
-        files[f"firmware/{path}"] = (FIRMWARE / path).read_text(encoding="utf-8")
+    main = OPEN.format(idle=1 - bus.tx_low, tx=bus.tx_low, rx=bus.rx_low) + text
     return world.add_board(
         "lamp",
-        mpy_dir=folder(files),
+        mpy_dir=program(main, *DRIVERS, protocols=("dali", "dali_banks")),
         chips={"dali": bus},
         wiring={"dali": {"tx": 25, "rx": 34}},
         on_exit="end",

@@ -1,7 +1,6 @@
 """What goes over the wires of a virtual board's I2C bus beside the bytes: low levels, which wake a secure
 element."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +8,8 @@ import pytest
 from hw.virtual import World, requests
 from hw.virtual.chips.atecc608 import ATECC608
 from hw.virtual.chips.base import I2cChip
-from hw.virtual.testing import folder
+from tests.host.virtual_bench import program
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
-FILES = (
-    "__init__",
-    "protocols/__init__",
-    "protocols/compat",
-    "drivers/__init__",
-    "drivers/errors",
-    "drivers/atecc608",
-)
 START = """
 import time
 from machine import I2C, Pin
@@ -51,13 +41,12 @@ class Quiet(I2cChip):
 
 
 def run(text: str, other: I2cChip | None = None, freq: int = 100_000) -> tuple[list[str], ATECC608, Any]:
-    files = {f"firmware/{name}.py": (FIRMWARE / f"{name}.py").read_text(encoding="utf-8") for name in FILES}
     element = ATECC608()
     other = other or Quiet()
     with World(5) as world:
         board = world.add_board(
             "b",
-            mpy_dir=folder(files | {"main.py": START.format(freq=freq) + text}),
+            mpy_dir=program(START.format(freq=freq) + text, "atecc608"),
             chips={"element": element, "other": other},
             wiring={"element": {"i2c": 0}, "other": {"i2c": 0}},
             mcu="esp32s3",

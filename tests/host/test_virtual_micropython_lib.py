@@ -13,8 +13,8 @@ from hw.virtual import World
 from hw.virtual.air import Air
 from hw.virtual.board import Board
 from hw.virtual.chips.sx1262 import SX1262
+from tests.host.virtual_bench import FIRMWARE
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 FOLDER = os.environ.get("LANTERNE_LORA", "")
 pytestmark = [
     pytest.mark.slow,

@@ -11,22 +11,14 @@ import pytest
 from hw.virtual import World
 from hw.virtual.board import Board
 from hw.virtual.chips.ds18b20 import DS18B20
-from hw.virtual.testing import add_script, folder
+from hw.virtual.testing import add_script
+from tests.host.virtual_bench import program
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETERS: dict[str, str | None] = {"64": None}
 if os.environ.get("LANTERNE_MPY32"):
     INTERPRETERS["32"] = str(ROOT / os.environ["LANTERNE_MPY32"])
 
-FIRMWARE = ROOT / "firmware"
-FILES = (
-    "__init__",
-    "protocols/__init__",
-    "protocols/compat",
-    "drivers/__init__",
-    "drivers/errors",
-    "drivers/ds18b20",
-)
 START = """
 import time, onewire, ds18x20
 from machine import Pin
@@ -50,11 +42,10 @@ def tried(call, *a):
 def run(text: str, *models: DS18B20, low: bool = False, interpreter: str | None = None) -> Board:
     """The program after START, on a board with the models on GPIO 4; low: the wire is at ground."""
     names = [f"t{i}" for i in range(len(models))]
-    files = {f"firmware/{name}.py": (FIRMWARE / f"{name}.py").read_text(encoding="utf-8") for name in FILES}
     with World(2) as world:
         board = world.add_board(
             "b",
-            mpy_dir=folder(files | {"main.py": START + dedent(text)}),
+            mpy_dir=program(START + dedent(text), "ds18b20"),
             chips=dict(zip(names, models, strict=True)),
             wiring={name: {"wire": 4} for name in names},
             on_exit="end",

@@ -1,19 +1,11 @@
 """The stock ways of the ESP32 port of MicroPython 1.25 that drivers written elsewhere rely on."""
 
+from textwrap import dedent
+
 from hw.virtual import World
 from hw.virtual.chips.base import I2cChip, PinChip
 from hw.virtual.testing import add_script
-from tests.host.virtual_bench import lines
-
-#: Prints what each expression gives, or the exception it raises.
-EACH = """
-        def each(*what):
-            for w in what:
-                try:
-                    print(eval(w))
-                except Exception as e:
-                    print(type(e).__name__, e)
-        """
+from tests.host.virtual_bench import EACH, lines
 
 
 def test_old_names_of_modules_lead_to_the_stand_ins() -> None:
@@ -71,7 +63,7 @@ def test_what_the_chip_has_and_the_host_has_not() -> None:
 def test_pins_by_number_object_and_again() -> None:
     out = lines(
         EACH
-        + """
+        + dedent("""
         import machine
         from machine import Pin, PWM, ADC, SoftI2C
         p = Pin(4, Pin.OUT)
@@ -81,7 +73,7 @@ def test_pins_by_number_object_and_again() -> None:
         each("PWM(5, freq=1000).freq()", "ADC(1).read_u16()", "machine.time_pulse_us(6, 1, 10)")
         each("ADC(Pin(1)).width(ADC.WIDTH_12BIT)", "SoftI2C(scl=8, sda=9).scan()")
         each("p.irq(handler=print, trigger=Pin.IRQ_RISING, hard=True)")
-        """,
+        """),
         mcu="esp32s3",
     )
     assert out == [
@@ -133,7 +125,7 @@ def test_width_of_the_converter() -> None:
 def test_numbers_of_peripherals() -> None:
     out = lines(
         EACH
-        + """
+        + dedent("""
         from machine import SPI, SoftSPI, UART, I2C, Timer
         each("SPI(0)", "SPI(3)", "UART(3)", "I2C(2)", "Timer(4)")
         spi = SPI(2, baudrate=2000000, polarity=0, phase=0, bits=8, firstbit=SPI.MSB, sck=9, mosi=10, miso=11)
@@ -142,7 +134,7 @@ def test_numbers_of_peripherals() -> None:
         each("spi.write_readinto(b'ab', bytearray(1))")
         each("UART(2, 9600, tx=17, rx=18, timeout=10).read()", "UART(1, baudrate=9600).any()")
         each("Timer(0) is Timer(0)", "Timer(-1) is Timer(-1)")
-        """,
+        """),
         mcu="esp32s3",
     )
     assert out == [
@@ -263,14 +255,14 @@ def test_interrupt_to_task_and_iterator() -> None:
 def test_parts_of_the_system_that_programs_ask_for() -> None:
     out = lines(
         EACH
-        + """
+        + dedent("""
         import os, vfs, network, esp32
         from esp32 import NVS, Partition
         each("os.statvfs('/')[0]", "callable(vfs.mount)", "callable(os.mount)")
         each("Partition(Partition.RUNNING).info()[4]")
         each("network.WLAN(network.STA_IF).active(True)", "network.WLAN(network.STA_IF).isconnected()")
         each("NVS('x').get_i32('none')")
-        """
+        """)
     )
     assert out == [
         *("4096", "True", "True", "factory"),

@@ -4,26 +4,36 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hw.virtual import World
 from hw.virtual.testing import add_script
 
 
-def slow_peer(delay_s: float) -> tuple[int, threading.Thread]:
-    """A TCP server that answers each line after real time has passed."""
+def serving(talk: Callable[[socket.socket], None]) -> tuple[int, threading.Thread]:
+    """A TCP server that talks to one client: its port, and the thread that ends with the talk."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         conn, _ = server.accept()
         with conn, server:
-            while data := conn.recv(100):
-                time.sleep(delay_s)
-                conn.sendall(data.upper())
+            talk(conn)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    return server.getsockname()[1], thread
+    return int(server.getsockname()[1]), thread
+
+
+def slow_peer(delay_s: float) -> tuple[int, threading.Thread]:
+    """Answers each line after real time has passed."""
+
+    def talk(conn: socket.socket) -> None:
+        while data := conn.recv(100):
+            time.sleep(delay_s)
+            conn.sendall(data.upper())
+
+    return serving(talk)
 
 
 def test_virtual_time_waits_for_a_slow_peer() -> None:
@@ -158,16 +168,13 @@ def test_tls_works_and_its_handshake_costs_time(tmp_path: Path) -> None:
     cert, private = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, private)
-    server = socket.create_server(("127.0.0.1", 0))
 
-    def serve() -> None:
-        conn, _ = server.accept()
+    def talk(conn: socket.socket) -> None:
         with context.wrap_socket(conn, server_side=True) as tls:
             tls.sendall(tls.recv(100).upper())
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    with server, World() as world:
+    port, thread = serving(talk)
+    with World() as world:
         board = add_script(
             world,
             "gate",
@@ -177,7 +184,7 @@ def test_tls_works_and_its_handshake_costs_time(tmp_path: Path) -> None:
                 c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 c.verify_mode = ssl.CERT_NONE
                 t = time.ticks_ms()
-                r, w = await asyncio.open_connection("127.0.0.1", {server.getsockname()[1]}, ssl=c)
+                r, w = await asyncio.open_connection("127.0.0.1", {port}, ssl=c)
                 w.write(b"hello")
                 await w.drain()
                 print(await r.read(10), 2400 <= time.ticks_ms() - t < 4400)

@@ -8,18 +8,7 @@ import pytest
 from hw.virtual import World
 from hw.virtual.chips.base import I2cChip, PinChip, UartChip
 from hw.virtual.testing import add_script, run_script
-from tests.host.virtual_bench import lines
-
-EACH = """
-import machine, time
-from machine import Pin, ADC, I2C, SoftI2C, UART, Timer, PWM, Signal
-def each(*what):
-    for w in what:
-        try:
-            print(eval(w))
-        except Exception as e:
-            print(type(e).__name__, e)
-"""
+from tests.host.virtual_bench import EACH, lines
 
 
 def tried(*what: str, before: str = "", **options: Any) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 
 from firmware.protocols import ports, reasons, schema
 from firmware.roles import commands
+from host_tools import commander
 from tools import gen_wire
 
 PAGE = gen_wire.MARKDOWN.read_text(encoding="utf-8")
@@ -70,6 +71,10 @@ def test_operations_are_those_of_the_firmware() -> None:
             numbers = [hi for _, _, hi in arguments if hi or name != "PLAN"]
             assert commands._ARGS[number] == tuple(numbers)
     assert {op for op, _, _ in gen_wire.OPS} == {*commands._ARGS, commands.WANT}
+    assert {name.lower(): count for name, count in gen_wire.OPTIONAL.items()} == commander._OPTIONAL
+    for name, (number, highest) in commander.OPS.items():
+        if name in commander._OPTIONAL:
+            assert highest == commands._ARGS[number]
 
 
 def test_outcome_of_a_lost_frame() -> None:

@@ -212,6 +212,24 @@ def test_contract_has_the_payloads_of_the_frames(rule: str, name: str) -> None:
         assert other == rule or rule == "command" or not valid(other, payload)
 
 
+@pytest.mark.parametrize(
+    ("args", "good"),
+    [
+        ([50, 60, 0], True),
+        ([50, 60, 0, 86400], True),
+        ([50, 60, 0, 86400, 3600], True),
+        ([50, 60], False),
+        ([50, 60, 0, 86401], False),
+        ([50, 60, 0, 0, 3601], False),
+        ([50, 60, 0, 3600, 86400], False),
+        ([50, 60, 0, 0, 0, 0], False),
+    ],
+)
+def test_contract_has_the_arguments_that_may_be_left_out(args: list[int], good: bool) -> None:
+    assert valid("op-light", cbor2.dumps([17, 600, 2, *args])) is good
+    assert valid("command", cbor2.dumps([17, 600, 2, *args])) is good
+
+
 def derive(vector: dict[str, Any]) -> bytes:
     info = cbor2.dumps(["lanterne/1", vector["label"], bytes.fromhex(vector["device"]), vector["epoch"]])
     length = 16 if vector["label"].startswith("enc") else 32

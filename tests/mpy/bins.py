@@ -4,7 +4,8 @@ from firmware.drivers.output import Output
 from firmware.kinds import bin as bin_kind
 from firmware.kinds import bin_outputs
 from tests.mpy import fakes
-from tests.mpy.site import Contact, Pin, Site, Supply
+from tests.mpy.site import Contact, Site, Supply
+from tests.mpy.ticks import Pin
 
 MINUTE = 60000
 QUARTER = 15 * MINUTE

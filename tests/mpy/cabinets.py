@@ -1,16 +1,16 @@
 """A board around the cabinet kind, with parts that the test moves. For both interpreters."""
 
-from firmware.clock import EPOCH_GPS, Clock
 from firmware.drivers.errors import BusError, ChipError, NotReady
 from firmware.furniture.cabinet import PROGRAM
 from firmware.kinds import cabinet as cabinet_kind
 from firmware.protocols.schema import cabinet as rows
 from tests.mpy import fakes, plans
+from tests.mpy.site import Contact
+from tests.mpy.site import Site as Board
 
 BIT = {name: bit for bit, name, _, _ in rows.ALARMS}
 KEY = {row[1]: row[0] for row in rows.ROWS}
 MIN = 60000
-HOUR = 3600000
 EVENING = plans.wire(1, 20, 15)  # 15:00 UTC
 DOOR, BREAKER, CLOSED = range(3)  # the usual contacts
 REAL = cabinet_kind.Programme
@@ -66,16 +66,6 @@ class Contactor:
         return self.on if self.stuck is None else self.stuck
 
 
-class Contact:
-    def __init__(self, state):
-        self.state = state  # a value or a function
-        self.looks = 0
-
-    def update(self):
-        self.looks += 1
-        return self.state() if callable(self.state) else self.state
-
-
 class Meter:
     def __init__(self, site):
         self.site = site
@@ -98,6 +88,8 @@ class Meter:
 
 
 class Cell:
+    most = 1000
+
     def __init__(self):
         self.lux = 500
 
@@ -107,31 +99,7 @@ class Cell:
         return self.lux
 
 
-class Report:
-    def __init__(self, time):
-        self.time = time
-        self.values = [None] * 19
-        self.sent = []
-
-    def send(self, alarm=False):
-        self.sent.append((self.time.ms, list(self.values), alarm))
-
-
-class Copies:
-    def __init__(self, kept, name):
-        self.kept = kept
-        self.name = name
-
-    def read(self):
-        return self.kept.get(self.name)
-
-    def write(self, blob):
-        self.kept[self.name] = bytes(blob)
-        self.kept["writes"] = self.kept.get("writes", 0) + 1
-        return True
-
-
-class Site:
+class Site(Board):
     """Everything fitted, but what `without` names."""
 
     def __init__(
@@ -145,27 +113,17 @@ class Site:
         real=False,
         phase_ms=0,
     ):
-        self.time = fakes.Time(0)
+        time = fakes.Time(0)
         cabinet_kind.Programme = REAL if real else Programme
-        fakes.on(self.time, cabinet_kind)
-        self.clock = Clock(self.time.ticks_ms, self.time.ticks_diff)
-        if at is not None:
-            self.clock.set(2, EPOCH_GPS + at)
-        self.extra = extra or {}
         self.plan = plan
-        self.interval_s = interval_s
-        self._phase_ms = phase_ms
         self.without = without
         self.real = real
-        self.contactor_ = Contactor(self.time)
+        self.contactor_ = Contactor(time)
         self.meter_ = Meter(self)
         self.cell_ = Cell()
         # The door's contact is closed while it is shut.
         self.contacts_ = [Contact(True), Contact(False), Contact(lambda: self.contactor_.closed)]
-        self.report = Report(self.time)
-        self.kept = {} if kept is None else kept
-        self.silence = self.heard = 0
-        self.kind = cabinet_kind.Kind(self, self, self.clock, self.report)
+        super().__init__((cabinet_kind,), 19, extra or {}, {}, interval_s, phase_ms, kept, at, time)
 
     def part(self, role, usual=""):
         fitted = {
@@ -181,18 +139,11 @@ class Site:
     def copies(self, name, size=96):
         if name == "plan" and not self.real:
             return (name, size)
-        return Copies(self.kept, name)
-
-    def phase_ms(self, interval_ms):
-        return self._phase_ms
+        return super().copies(name, size)
 
     def run(self, ms):
-        fakes.run(self.kind.run(self.alive), self.time.ms + ms, self.time)
+        super().run(self.time.ms + ms)
         return self
-
-    def alive(self):
-        self.silence = max(self.silence, self.time.ms - self.heard)
-        self.heard = self.time.ms
 
     def value(self, name):
         return self.report.values[KEY[name]]

@@ -5,7 +5,7 @@ and lets the world's events happen. `on` puts the stand-ins into the modules und
 """
 
 from firmware.drivers.sx126x import RxPacket
-from tests.mpy.test_clock import Ticks
+from tests.mpy.ticks import Ticks
 
 
 class Stop(Exception):  # noqa: N818 - the end of a test's time

@@ -179,7 +179,7 @@ class Meter:
 
         record[rtc.NEWS] = leak_look.look(record, part, None, self.now)
         while when[1] <= self.now + rtc.SOON_MS:
-            when[1] += record[rtc.FIT][3]
+            when[1] += record[rtc.FIT][rtc.INTERVAL]
         if record[rtc.NEWS]:
             self._application(record)
             return

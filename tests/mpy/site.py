@@ -10,7 +10,7 @@ HOUR = 3600000
 class Copies:
     """What survives: one dictionary for the life of the board."""
 
-    def __init__(self, kept, name, size):
+    def __init__(self, kept, name, size=96):
         self.kept = kept
         self.name = name
         self.size = size
@@ -52,28 +52,22 @@ class Supply:
         return self.mv
 
 
-class Pin:
-    """A pin of the board, input or output."""
-
-    def __init__(self, level=0):
-        self.level = level
-
-    def __call__(self, *level):
-        if level:
-            self.level = int(level[0])
-        return self.level
-
-
 class Contact:
+    """`state`: what it says, or a function that does."""
+
     def __init__(self, state=False):
         self.state = state
+        self.looks = 0
 
     def update(self):
-        return self.state
+        self.looks += 1
+        return self.state() if callable(self.state) else self.state
 
 
 class Site:
-    """board, configuration and clock of a kind in one; parts: role -> part, an exception to be raised, or None."""
+    """board, configuration and clock of a kind in one; parts: role -> part, an exception to be raised, or None.
+
+    `copies_`: what it keeps, by name; `looks`: how often its task said that it lives."""
 
     def __init__(
         self, modules, size, extra, parts, interval_s=900, phase_ms=0, kept=None, clock_at=None, time=None
@@ -88,8 +82,9 @@ class Site:
         self._phase_ms = phase_ms
         self.parts = parts
         self.kept = {} if kept is None else kept
+        self.copies_ = {}
         self.report = Report(self.time, size)
-        self._alive_ms = self._silence_ms = 0
+        self.looks = self._alive_ms = self._silence_ms = 0
         self.kind = modules[0].Kind(self, self, self.clock, self.report)
 
     def part(self, role, usual=""):
@@ -99,13 +94,14 @@ class Site:
         return found
 
     def copies(self, name, size=96):
-        self.copies_ = Copies(self.kept, name, size)
-        return self.copies_
+        found = self.copies_[name] = Copies(self.kept, name, size)
+        return found
 
     def phase_ms(self, interval_ms):
         return self._phase_ms
 
     def _alive(self):
+        self.looks += 1
         self._silence_ms = max(self._silence_ms, self.time.ms - self._alive_ms)
         self._alive_ms = self.time.ms
 

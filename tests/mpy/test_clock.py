@@ -6,21 +6,9 @@ from firmware import clock as clock_module
 from firmware.clock import EPOCH_GPS, Clock, from_platform, to_platform
 from firmware.protocols.cbor import WireError
 from tests.mpy.support import raises
+from tests.mpy.ticks import Ticks
 
 _PERIOD = 1 << 30
-
-
-class Ticks:
-    """time.ticks_ms and ticks_diff of the ESP32; `ms` is the true time."""
-
-    def __init__(self, ms=0):
-        self.ms = ms
-
-    def ticks_ms(self):
-        return self.ms % _PERIOD
-
-    def ticks_diff(self, end, start):
-        return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
 
 
 def make(start=0):

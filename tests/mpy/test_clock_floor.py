@@ -3,8 +3,8 @@
 from firmware.clock import EPOCH_GPS, Clock
 from firmware.protocols.cbor import WireError
 from tests.mpy.support import raises
-from tests.mpy.test_clock import Ticks
 from tests.mpy.test_counters import boot, provisioned
+from tests.mpy.ticks import Ticks
 
 NOON = EPOCH_GPS + 27000000
 

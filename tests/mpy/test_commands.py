@@ -253,7 +253,11 @@ def test_arguments_are_checked_for_each_op():
         (LIGHT, (50, 86401, 0)),
         (LIGHT, (50, 60, 3601)),
         (LIGHT, (50, 60)),
-        (LIGHT, (50, 60, 0, 0)),
+        (LIGHT, (50, 60, 0, 86401)),
+        (LIGHT, (50, 60, 0, 0, 3601)),
+        (LIGHT, (50, 60, 0, -1)),
+        (LIGHT, (50, 60, 0, None, 0)),
+        (LIGHT, (50, 60, 0, 0, 0, 0)),
         (LIGHT, (-1, 60, 0)),
         (LIGHT, (True, 60, 0)),
         (LIGHT, (b"\x32", 60, 0)),
@@ -264,6 +268,7 @@ def test_arguments_are_checked_for_each_op():
         (IDENTIFY, (3601,)),
         (RAISE, (100, 901)),
         (RAISE, (101, 60)),
+        (RAISE, (100, 60, 0)),
         (TIME, (5,)),
         (TIME, (5, 1000)),
         (TIME, (1 << 32, 0)),
@@ -286,10 +291,13 @@ def test_arguments_are_checked_for_each_op():
     for op, args in (
         (LIGHT, (100, 86400, 3600)),
         (LIGHT, (0, 0, 0)),
+        (LIGHT, (50, 60, 0, 86400)),
+        (LIGHT, (50, 60, 0, 0, 3600)),
         (IDENTIFY, (3600,)),
         (RAISE, (100, 900)),
     ):
         assert site.say(op, *args) == "done"
+        assert site.ran[-1] == (op, list(args)), "what was left out stays so"
 
 
 def test_authentic_payloads_of_any_other_shape():

@@ -96,14 +96,27 @@ def test_what_a_device_keeps_is_marked_as_its_own():
     assert cfg.owner() not in [config.Config(o).owner() for o in others]
 
 
+def place(number, interval_ms):
+    return config.Config(settings(_2=DEVICE[:6] + bytes((number >> 8 & 255, number & 255)))).phase_ms(
+        interval_ms
+    )
+
+
 def test_each_device_has_its_place_in_an_interval():
-    places = set()
-    for low in range(0, 65536, 4096):
-        cfg = config.Config(settings(_2=DEVICE[:6] + bytes((low >> 8, low & 255))))
-        place = cfg.phase_ms(600000)
-        assert 0 <= place < 600000 and place % 1000 == 0
-        places.add(place)
-    assert len(places) == 16
+    for number, ms in ((0, 0), (1, 74163), (0x1234, 549), (0xFFFF, 45836)):
+        assert place(number, 120000) == ms, number
+    for number in range(0, 65536, 257):
+        for interval_ms in (1, 1000, 900000, 86400000):
+            assert 0 <= place(number, interval_ms) < interval_ms
+
+
+def test_neighbours_fill_an_interval_evenly():
+    for first in (0, 0x1234, 0x7FFF, 0xFFC0):
+        for interval_ms in (120000, 600000, 86400000):
+            found = sorted([place(first + i, interval_ms) for i in range(200)])
+            gaps = [b - a for a, b in zip(found, found[1:] + [found[0] + interval_ms])]
+            even = interval_ms / 200
+            assert even * 0.8 < min(gaps) and max(gaps) < even * 1.75, (first, interval_ms)
 
 
 def test_a_blob_that_is_no_map_is_refused():

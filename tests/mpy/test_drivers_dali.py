@@ -7,27 +7,11 @@ from firmware.drivers.dali_gear import Gear
 from firmware.drivers.errors import BusError, ChipError, ConfigError
 from firmware.protocols.dali import runs
 from tests.mpy.support import MICROPYTHON, raises
+from tests.mpy.ticks import Micros
 
 
-class Clock:
-    def __init__(self, us=0):
-        self.us = us
-
-    def ticks_us(self):
-        self.us += 4
-        return self.us & 0x3FFFFFFF
-
-    def ticks_add(self, a, b):
-        return a + b & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_us(self, us):
-        self.us += us
-
-    def sleep_ms(self, ms):
-        self.us += ms * 1000
+class Clock(Micros):
+    look_us = 4
 
 
 class Line:

@@ -4,30 +4,16 @@ from firmware.drivers.bl0942 import BL0942
 from firmware.drivers.cse7766 import CSE7766
 from firmware.drivers.errors import BusError, ChipError, ConfigError, NotReady
 from tests.mpy.support import raises
+from tests.mpy.ticks import Micros
 
 
-class Clock:
-    """ticks as on 32-bit ports, from just before both wrap; looking takes a microsecond."""
+class Clock(Micros):
+    """From just before both counters wrap; looking takes a microsecond."""
 
-    def __init__(self, ms=0x3FFFFF00):
-        self.us = ms * 1000
+    look_us = 1
 
-    def ticks_us(self):
-        self.us += 1
-        return self.us & 0x3FFFFFFF
-
-    def ticks_ms(self):
-        self.us += 1
-        return self.us // 1000 & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_ms(self, ms):
-        self.us += ms * 1000
-
-    def sleep_us(self, us):
-        self.us += us
+    def __init__(self):
+        super().__init__(0x3FFFFF00 * 1000)
 
 
 class Uart:

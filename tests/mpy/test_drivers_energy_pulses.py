@@ -4,20 +4,17 @@ from firmware.drivers.errors import ConfigError, NotReady
 from firmware.drivers.hlw8012 import HLW8012
 from tests.mpy.support import heap_locked, raises
 from tests.mpy.test_drivers_energy import Clock
+from tests.mpy.ticks import Rising
 
 # HLW8012
 
 
-class Pin:
-    IRQ_RISING = 2
+class Pin(Rising):
+    """`levels`: what it was told."""
 
     def __init__(self):
-        self.handler = None
+        super().__init__()
         self.levels = []
-
-    def irq(self, handler, trigger=0):
-        assert handler is None or trigger == 2
-        self.handler = handler
 
     def __call__(self, level):
         self.levels.append(level)

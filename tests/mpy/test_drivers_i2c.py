@@ -4,25 +4,12 @@ import math
 
 from firmware.drivers.ads1115 import ADS1115, Channel
 from firmware.drivers.atecc608 import ATECC608, crc16
-from firmware.drivers.ds18b20 import DS18B20, _crc8
+from firmware.drivers.ds18b20 import DS18B20
 from firmware.drivers.errors import BusError, ChipError, ConfigError, NotReady
 from firmware.drivers.lis3dh import LIS3DH, angle
 from firmware.drivers.pressure import Pressure
 from tests.mpy.support import heap_locked, raises
-
-
-class Clock:
-    def __init__(self):
-        self.ms = 0
-
-    def ticks_ms(self):
-        return self.ms & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_ms(self, ms):
-        self.ms += ms
+from tests.mpy.ticks import Ticks
 
 
 class Registers:
@@ -55,7 +42,7 @@ def tilted():
     data = bytearray(0x40)
     data[0x0F] = 0x33
     bus = Registers(data)
-    clock = Clock()
+    clock = Ticks()
     return bus, clock, LIS3DH(bus, 0x19, clock=clock)
 
 
@@ -182,7 +169,7 @@ class Converter:
 
 def test_adc():
     bus = Converter(0x4000)
-    clock = Clock()
+    clock = Ticks()
     adc = ADS1115(bus, clock=clock)
     # Data sheet: half of full scale at 4000, AIN1 against ground, single shot, 128 per second, no comparator.
     assert adc.read_uv(1, 2048) == 1024000
@@ -199,7 +186,7 @@ def test_adc():
 
 def test_adc_faults():
     bus = Converter(8000)
-    clock = Clock()
+    clock = Ticks()
     adc = ADS1115(bus, clock=clock)
     bus.busy = 3
     assert adc.read_uv(0) == 1000000
@@ -263,7 +250,7 @@ def test_pressure():
 
 
 class Thermometers:
-    """The call shape of ds18x20.DS18X20."""
+    """The call shape of ds18x20.DS18X20, and of its line."""
 
     def __init__(self, value):
         self.value = value
@@ -278,6 +265,13 @@ class Thermometers:
 
     def readbit(self):
         return self.level
+
+    def crc8(self, data):
+        crc = 0
+        for byte in data:
+            for i in range(8):
+                crc = crc >> 1 ^ (0x8C if (crc ^ byte >> i) & 1 else 0)
+        return crc
 
     def scan(self):
         return self.roms
@@ -300,7 +294,7 @@ class OneWireError(Exception):
 
 def test_thermometer():
     ds = Thermometers(25.0625)
-    clock = Clock()
+    clock = Ticks()
     sensor = DS18B20(ds, clock=clock)
     rom = b"\x28\x00\x00\x00\x00\x00\x00\x1e"
     assert raises(NotReady, sensor.read, rom).args == ("ds18b20", "start")
@@ -331,7 +325,7 @@ def test_thermometer():
 
 def test_thermometer_power_on_value():
     ds = Thermometers(85.0)
-    clock = Clock()
+    clock = Ticks()
     sensor = DS18B20(ds, clock=clock)
     clock.ms = sensor.start()
     assert raises(BusError, sensor.read, b"a").args == ("ds18b20", "power-on")
@@ -346,7 +340,7 @@ def test_thermometer_power_on_value():
 
 def test_thermometer_errors():
     ds = Thermometers(20.0)
-    clock = Clock()
+    clock = Ticks()
     sensor = DS18B20(ds, clock=clock)
     clock.ms = sensor.start()
     ds.error = OneWireError("Presence")
@@ -356,9 +350,9 @@ def test_thermometer_errors():
     assert raises(BusError, sensor.start).args[0] == "ds18b20"
     assert raises(NotReady, sensor.read, b"a").args == ("ds18b20", "start")
     # Maxim AN 27: 02 1C B8 01 00 00 00 A2.
-    assert _crc8(b"\x02\x1c\xb8\x01\x00\x00\x00") == 0xA2
+    assert ds.crc8(b"\x02\x1c\xb8\x01\x00\x00\x00") == 0xA2
     body = b"\x28\xff\x64\x1e\x0f\x16\x03"
-    good = body + bytes((_crc8(body),))
+    good = body + bytes((ds.crc8(body),))
     ds.roms = [bytearray(good), body + b"\x00", b"\x10" + good[1:], bytes(8)]
     ds.error = OneWireError()
     assert raises(BusError, sensor.scan).args == ("ds18b20", "presence")
@@ -415,7 +409,7 @@ def test_element_crc():
 def test_element_dialogue():
     signature = bytes(range(64))
     bus = Element([WAKE, framed(b"\0"), framed(signature)])
-    clock = Clock()
+    clock = Ticks()
     element = ATECC608(bus, clock=clock)
     digest = bytes(range(100, 132))
     assert element.sign(digest, 3) == signature
@@ -436,7 +430,7 @@ def test_element_dialogue():
 
 
 def test_element_waits_with_an_end():
-    clock = Clock()
+    clock = Ticks()
     for open_line in (False, True):
         bus = Element([])
         bus.open_line = open_line
@@ -450,7 +444,7 @@ def test_element_waits_with_an_end():
 
 
 def test_element_errors():
-    clock = Clock()
+    clock = Ticks()
     for answer, kind, args in (
         (framed(b"\x03"), ChipError, ("atecc608", 3)),
         (framed(b"\x0f"), ChipError, ("atecc608", 15)),
@@ -469,14 +463,14 @@ def test_element_errors():
 def test_element_own_wake():
     pulses = []
     bus = Element([WAKE, framed(b"\0\0\x60\2")])
-    assert ATECC608(bus, wake=lambda: pulses.append(1), clock=Clock()).info()[2] == 0x60
+    assert ATECC608(bus, wake=lambda: pulses.append(1), clock=Ticks()).info()[2] == 0x60
     assert pulses == [1] and bus.sent[0][0] == 0x60
     # Awake from before: put to sleep, woken again.
     bus = Element([framed(b"\0\0\x60\2"), WAKE, framed(b"\0\0\x60\2")])
-    assert ATECC608(bus, clock=Clock()).info()[2] == 0x60
+    assert ATECC608(bus, clock=Ticks()).info()[2] == 0x60
     assert [a for a, _ in bus.sent] == [0x60, 0, 0x60, 0, 0x60, 0x60]
     bus = Element([framed(b"\0"), framed(b"\0"), WAKE, framed(b"\0\0\x60\2")])
-    assert raises(BusError, ATECC608(bus, clock=Clock()).info).args == ("atecc608", "wake")
+    assert raises(BusError, ATECC608(bus, clock=Ticks()).info).args == ("atecc608", "wake")
 
 
 def test_element_locks():
@@ -485,11 +479,11 @@ def test_element_locks():
         (b"\0\0\x55\0", (True, False)),
         (b"\0\0\x55\x55", (False, False)),
     ):
-        assert ATECC608(Element([WAKE, framed(data)]), clock=Clock()).locked() == locks
+        assert ATECC608(Element([WAKE, framed(data)]), clock=Ticks()).locked() == locks
     # Not locked it gives this instead of random bytes.
     bus = Element([WAKE, framed(b"\xff\xff\0\0" * 8)])
-    assert raises(ChipError, ATECC608(bus, clock=Clock()).random).args == ("atecc608", "unlocked")
+    assert raises(ChipError, ATECC608(bus, clock=Ticks()).random).args == ("atecc608", "unlocked")
     luck = b"\xff\xff\0\0" + bytes(range(28))
-    assert ATECC608(Element([WAKE, framed(luck)]), clock=Clock()).random() == luck
+    assert ATECC608(Element([WAKE, framed(luck)]), clock=Ticks()).random() == luck
     zone = bytes(range(32))
-    assert ATECC608(Element([WAKE, framed(zone)]), clock=Clock()).serial() == b"\0\1\2\3\x08\x09\x0a\x0b\x0c"
+    assert ATECC608(Element([WAKE, framed(zone)]), clock=Ticks()).serial() == b"\0\1\2\3\x08\x09\x0a\x0b\x0c"

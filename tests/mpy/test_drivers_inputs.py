@@ -8,48 +8,12 @@ from firmware.drivers.photocell import Photocell
 from firmware.drivers.relay import Relay
 from firmware.drivers.rope import Rope, resistance
 from tests.mpy.support import heap_locked, raises
-
-
-class Clock:
-    def __init__(self):
-        self.ms = 0
-
-    def ticks_ms(self):
-        return self.ms & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_ms(self, ms):
-        self.ms += ms
-
-
-class Pin:
-    IRQ_FALLING = 1
-    IRQ_RISING = 2
-
-    def __init__(self, level=0):
-        self.level = level
-        self.handler = None
-
-    def __call__(self, level=None):
-        if level is not None:
-            self.level = 1 if level else 0
-        return self.level
-
-    def irq(self, handler, trigger=0):
-        assert handler is None or trigger == 3
-        self.handler = handler
-
-    def set(self, level):
-        self.level = level
-        if self.handler:
-            self.handler(self)
+from tests.mpy.ticks import Pin, Ticks
 
 
 def contact(irq, level=1, **options):
     pin = Pin(level)
-    clock = Clock()
+    clock = Ticks()
     told = []
     return (
         Contact(pin, irq=(lambda: told.append(1)) if irq else None, clock=clock, **options),
@@ -130,7 +94,7 @@ def test_contact_interrupt_within_update():
             return got
 
     pin = Restless(1)
-    clock = Clock()
+    clock = Ticks()
     c = Contact(pin, irq=lambda: None, clock=clock)
     clock.ms = 1000
     pin.busy = 1
@@ -149,7 +113,7 @@ def test_contact_interrupt_within_update():
 
 def test_contact_handler_allocates_nothing():
     pin = Pin(1)
-    clock = Clock()
+    clock = Ticks()
     Contact(pin, irq=lambda: None, clock=clock)
     handler = pin.handler
     clock.ms = 1000
@@ -177,7 +141,7 @@ def test_contact_by_its_number():
 
 def test_relay():
     pin = Pin(1)
-    clock = Clock()
+    clock = Ticks()
     relay = Relay(pin, 0, cool_ms=60000, warm_ms=120000, clock=clock)
     assert relay.on and pin.level == 0 and relay.left_ms() == 120000
     relay.set(True)
@@ -198,7 +162,7 @@ def test_relay():
 
 
 def test_relay_times():
-    clock = Clock()
+    clock = Ticks()
     for name in ("min_off_ms", "cool_ms", "warm_ms"):
         for bad in (-1, 1 << 28):
             assert raises(ConfigError, lambda n, b: Relay(Pin(), clock=clock, **{n: b}), name, bad).args == (
@@ -215,7 +179,7 @@ def test_relay_times():
 
 
 def test_output():
-    clock = Clock()
+    clock = Ticks()
     drive = Pin(1)
     guard = Pin(1)
     out = Output(drive, guard, limit_ms=1000, rest_ms=300, clock=clock)
@@ -238,7 +202,7 @@ def test_output():
 
 
 def test_output_interlock():
-    clock = Clock()
+    clock = Ticks()
     drive = Pin()
     guard = Pin(0)
     out = Output(drive, guard, limit_ms=1000, clock=clock)
@@ -274,13 +238,13 @@ def test_output_interlock_opens_in_the_last_moment():
 
     guard = Pin(1)
     drive = Drive()
-    out = Output(drive, guard, clock=Clock())
+    out = Output(drive, guard, clock=Ticks())
     out.hold(0)
     assert drive.level == 0 and not out.active and out.why == output.INTERLOCK
 
 
 def test_output_over_the_wrap():
-    clock = Clock()
+    clock = Ticks()
     drive = Pin()
     out = Output(drive, lambda: 1, limit_ms=1000, rest_ms=100, clock=clock)
     out.hold(0x3FFFFFF0)
@@ -316,7 +280,7 @@ class RopeWires:
 
 def test_rope():
     wires = RopeWires(100000)
-    clock = Clock()
+    clock = Ticks()
     r = Rope(wires, wires.set_a, wires.set_b, 100000, 100000, 40000, clock=clock)
     assert r.read() == rope.DRY
     assert clock.ms == 40 and (wires.a, wires.b) == (0, 0)
@@ -338,7 +302,7 @@ def test_rope():
 
 def test_rope_contradiction():
     wires = RopeWires(100000)
-    r = Rope(wires, wires.set_a, lambda level: None, 100000, 100000, 40000, clock=Clock())
+    r = Rope(wires, wires.set_a, lambda level: None, 100000, 100000, 40000, clock=Ticks())
     assert raises(BusError, r.read).args == ("rope", 1650)
     assert (wires.a, wires.b) == (0, 0)
 
@@ -363,7 +327,7 @@ class Adc:
 
 def test_photocell():
     adc = Adc(0)
-    clock = Clock()
+    clock = Ticks()
     table = (100000, 0, 1000000, 10, 2000000, 50, 3000000, 1050)
     cell = Photocell(adc, table, 30000, 3050000, clock=clock)
     for uv, lux in (

@@ -7,15 +7,23 @@ import time
 from firmware.drivers.errors import ChipError
 from firmware.drivers.radio_async import AsyncSX1262
 from tests.mpy.support import raises
-from tests.mpy.test_drivers_sx126x import Bus, Pin, vector
+from tests.mpy.test_drivers_sx126x import Bus, vector
+from tests.mpy.ticks import Rising
 
 
 def build(irqs, sf=7):
     """(radio, bus, dio1); `irqs` are the answers to the polls after the set-up."""
     bus = Bus(vector("reset_configure")["answers"])
-    dio1 = Pin()
+    dio1 = Rising()
     radio = AsyncSX1262(
-        bus, bus.cs, Pin(), dio1, reset=Pin(), dio3_tcxo_millivolts=1800, lora_cfg={"sf": sf}, clock=time
+        bus,
+        bus.cs,
+        Rising(),
+        dio1,
+        reset=Rising(),
+        dio3_tcxo_millivolts=1800,
+        lora_cfg={"sf": sf},
+        clock=time,
     )
     bus.log = []
     bus.answers = Bus(vector("receive")["answers"]).answers

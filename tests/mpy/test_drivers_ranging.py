@@ -5,6 +5,7 @@ from firmware.drivers.hcsr04 import HCSR04, JSNSR04T, distance_mm
 from firmware.drivers.maxbotix import MaxBotix
 from firmware.drivers.tfluna import TFLuna
 from tests.mpy.support import heap_locked, raises
+from tests.mpy.ticks import Micros
 
 
 class Uart:
@@ -40,26 +41,6 @@ class Quiet:
         return n
 
 
-class Clock:
-    def __init__(self):
-        self.us = 0
-
-    def ticks_us(self):
-        return self.us & 0x3FFFFFFF
-
-    def ticks_ms(self):
-        return self.us // 1000 & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_us(self, us):
-        self.us += us
-
-    def sleep_ms(self, ms):
-        self.us += ms * 1000
-
-
 # Trigger and echo
 
 
@@ -67,7 +48,7 @@ class Echo:
     """The sensor's two legs and time_pulse_us: what it will answer is `us`."""
 
     def __init__(self, us=5882, part=HCSR04):
-        self.clock = Clock()
+        self.clock = Micros()
         self.us = us
         self.level = 0
         self.held_up = 0

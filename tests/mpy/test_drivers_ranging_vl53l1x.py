@@ -3,7 +3,7 @@
 from firmware.drivers.errors import BusError, ChipError, ConfigError, NotReady
 from firmware.drivers.vl53l1x import VL53L1X
 from tests.mpy.support import raises
-from tests.mpy.test_drivers_ranging import Clock
+from tests.mpy.ticks import Micros
 
 # VL53L1X
 
@@ -38,7 +38,7 @@ class Regs:
 
 def test_vl53l1x_start():
     bus = Regs()
-    sensor = VL53L1X(bus, clock=Clock())
+    sensor = VL53L1X(bus, clock=Micros())
     assert bus.log == []
     assert 33 < sensor.start() < 60
     assert [r for r, _ in bus.log] == [0x87, 0x2D, 0x86, 0x87, 0x86]
@@ -61,7 +61,7 @@ def test_vl53l1x_budgets():
         (True, 500, 0x48F, 0x4A4),
     ):
         bus = Regs()
-        VL53L1X(bus, long=long, budget_ms=ms, clock=Clock()).start()
+        VL53L1X(bus, long=long, budget_ms=ms, clock=Micros()).start()
         config = bus.log[1][1]
         assert int.from_bytes(config[0x31:0x33], "big") == a
         assert int.from_bytes(config[0x34:0x36], "big") == b
@@ -74,7 +74,7 @@ def test_vl53l1x_budgets():
 
 def test_vl53l1x_status():
     bus = Regs()
-    sensor = VL53L1X(bus, clock=Clock())
+    sensor = VL53L1X(bus, clock=Micros())
     kinds = {9: 1234, 0: NotReady, 18: NotReady}
     for s in (4, 5, 6, 7, 8, 12, 13):
         kinds[s] = None
@@ -95,7 +95,7 @@ def test_vl53l1x_status():
 
 def test_vl53l1x_never_a_false_distance():
     bus = Regs()
-    sensor = VL53L1X(bus, clock=Clock())
+    sensor = VL53L1X(bus, clock=Micros())
     bus.result(9, 1234, 0)  # no wrap check yet
     raises(NotReady, sensor.read_mm)
     for mm in (4001, 8190, 8191, 65535):
@@ -112,7 +112,7 @@ def test_vl53l1x_never_a_false_distance():
 def test_vl53l1x_faults():
     for reg in (0x10F, 0xE5, 0x87, 0xDE, 0x2D, 0x86, 0x31):
         bus = Regs()
-        sensor = VL53L1X(bus, clock=Clock())
+        sensor = VL53L1X(bus, clock=Micros())
         bus.fail = reg
         assert raises(BusError, sensor.start).args == ("vl53l1x", reg)
         sensor.stop()  # raises nothing
@@ -129,7 +129,7 @@ def test_vl53l1x_faults():
 def test_vl53l1x_other_part_and_timeouts():
     bus = Regs()
     bus.regs[0x10F] = b"\xee\xaa"
-    clock = Clock()
+    clock = Micros()
     assert raises(ChipError, VL53L1X(bus, clock=clock).start).args == ("vl53l1x", 0xEEAA)
     bus.regs[0x10F] = b"\xea\xcc"
     bus.ready = False
@@ -142,7 +142,7 @@ def test_vl53l1x_other_part_and_timeouts():
 def test_vl53l1x_shutdown_pin():
     levels = []
     bus = Regs()
-    clock = Clock()
+    clock = Micros()
     sensor = VL53L1X(bus, levels.append, clock=clock)
     assert levels == [0]
     sensor.start()

@@ -6,6 +6,7 @@ from firmware.drivers.dimmer_pwm import DimmerPWM
 from firmware.drivers.errors import BusError, ConfigError, DriverError, NotReady
 from firmware.drivers.pulse import PulseCounter
 from tests.mpy.support import heap_locked, raises
+from tests.mpy.ticks import Pin, Ticks
 
 
 class Uart:
@@ -21,44 +22,6 @@ class Uart:
         into[:n] = self.data[:n]
         self.data = self.data[n:]
         return n or None
-
-
-class Clock:
-    def __init__(self):
-        self.ms = 0
-
-    def ticks_ms(self):
-        return self.ms
-
-    def ticks_add(self, a, b):
-        return a + b & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_ms(self, ms):
-        self.ms += ms
-
-
-class Contact:
-    IRQ_FALLING = 1
-    IRQ_RISING = 2
-
-    def __init__(self):
-        self.level = 1
-        self.handler = None
-
-    def __call__(self):
-        return self.level
-
-    def irq(self, handler, trigger=0):
-        assert handler is None or trigger == 3
-        self.handler = handler
-
-    def set(self, level):
-        """An edge, with its interrupt."""
-        self.level = level
-        self.handler(self)
 
 
 def read(data):
@@ -145,8 +108,8 @@ def test_range_reads_without_allocating():
 
 
 def pulses():
-    clock = Clock()
-    contact = Contact()
+    clock = Ticks()
+    contact = Pin(1)
     return PulseCounter(contact, debounce_ms=20, clock=clock), contact, clock
 
 
@@ -201,8 +164,8 @@ def test_pulse_lost_edges():
 
 
 def test_pulse_starts_closed():
-    clock = Clock()
-    contact = Contact()
+    clock = Ticks()
+    contact = Pin(1)
     contact.level = 0
     counter = PulseCounter(contact, clock=clock)
     assert counter.update() == 0
@@ -214,8 +177,8 @@ def test_pulse_starts_closed():
 
 
 def test_pulse_wraps_within_small_integers():
-    clock = Clock()
-    contact = Contact()
+    clock = Ticks()
+    contact = Pin(1)
     counter = PulseCounter(contact, count=0x3FFFFFFF, clock=clock)
     contact.set(0)
     assert counter.count == 0
@@ -295,7 +258,7 @@ def test_supply():
 
 def test_supply_switch():
     adc = Adc(800000)
-    clock = Clock()
+    clock = Ticks()
     levels = []
 
     def switch(level):

@@ -4,35 +4,15 @@ from firmware.drivers import radio_cad
 from firmware.drivers.errors import BusError, ChipError, ConfigError, NotReady
 from firmware.drivers.sx126x import SX1262, RxPacket
 from tests.mpy.support import heap_locked, load_json, raises
+from tests.mpy.ticks import Micros, Rising
 
 _MODES = ("80", "82", "83", "84", "89", "c1", "c5")
 
 
-class Clock:
+class Clock(Micros):
     """Time that passes by sleeping, and a little by looking."""
 
-    def __init__(self):
-        self.us = 0
-
-    def ticks_us(self):
-        self.us += 5
-        return self.us & 0x3FFFFFFF
-
-    def ticks_ms(self):
-        self.us += 5
-        return self.us // 1000 & 0x3FFFFFFF
-
-    def ticks_add(self, a, b):
-        return a + b & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_us(self, us):
-        self.us += us
-
-    def sleep_ms(self, ms):
-        self.us += ms * 1000
+    look_us = 5
 
 
 class Bus:
@@ -67,23 +47,6 @@ class Bus:
         self._out += bytes([filler]) * len(into)
 
 
-class Pin:
-    IRQ_RISING = 1
-
-    def __init__(self, level=0):
-        self.level = level
-        self.handler = None
-
-    def __call__(self, level=None):
-        if level is not None:
-            self.level = level
-        return self.level
-
-    def irq(self, handler, trigger):
-        assert trigger == self.IRQ_RISING
-        self.handler = handler
-
-
 def canonical(transactions):
     """Mode commands in order; what lies between two of them as a sorted group without reads of state."""
     groups = []
@@ -109,8 +72,8 @@ def build(v, answers=None):
     """(driver, bus, busy, dio1, clock), with the log emptied unless `answers` are those of the start."""
     start = vector("reset_configure")["answers"]
     bus = Bus(answers or start)
-    busy = Pin()
-    dio1 = Pin()
+    busy = Rising()
+    dio1 = Rising()
     clock = Clock()
     board = v["board"]
     radio = SX1262(
@@ -118,7 +81,7 @@ def build(v, answers=None):
         bus.cs,
         busy,
         dio1,
-        reset=Pin(),
+        reset=Rising(),
         dio2_rf_sw=board["dio2"],
         dio3_tcxo_millivolts=board["tcxo_mv"],
         dio3_tcxo_start_time_us=board["tcxo_start_us"],

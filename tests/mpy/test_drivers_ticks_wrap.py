@@ -2,49 +2,11 @@
 
 from firmware.drivers.hlw8012 import HLW8012
 from firmware.drivers.pulse import PulseCounter
+from tests.mpy.ticks import Pin, Rising, Ticks
 
 DAY = 86400000
 # Half of the wrap is 6.21 days, the whole 12.43.
 DAYS = (0, 1, 6, 6.5, 7, 9, 12, 12.4, 13, 20, 26)
-
-
-class Clock:
-    def __init__(self, ms=0):
-        self.ms = ms
-
-    def ticks_ms(self):
-        return self.ms & 0x3FFFFFFF
-
-    def ticks_us(self):
-        return self.ms * 1000 & 0x3FFFFFFF
-
-    def ticks_add(self, a, b):
-        return a + b & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
-
-
-class Pin:
-    IRQ_FALLING = 1
-    IRQ_RISING = 2
-
-    def __init__(self, level=0):
-        self.level = level
-        self.handler = None
-
-    def __call__(self, level=None):
-        if level is not None:
-            self.level = level
-        return self.level
-
-    def irq(self, handler, trigger=0):
-        self.handler = handler
-
-    def set(self, level):
-        self.level = level
-        if self.handler:
-            self.handler(self)
 
 
 def closure(contact, clock):
@@ -57,7 +19,7 @@ def closure(contact, clock):
 def test_pulse_counts_the_first_closure_after_days():
     for looked in (False, True):
         for days in DAYS:
-            clock = Clock()
+            clock = Ticks()
             contact = Pin(1)
             counter = PulseCounter(contact, clock=clock)
             closure(contact, clock)
@@ -72,7 +34,7 @@ def test_pulse_counts_the_first_closure_after_days():
 
 
 def test_pulse_still_debounces_after_days():
-    clock = Clock()
+    clock = Ticks()
     contact = Pin(1)
     counter = PulseCounter(contact, clock=clock)
     clock.ms += 8 * DAY
@@ -98,9 +60,9 @@ def burn(clock, cf, seconds):
 def test_hlw8012_measures_again_after_days_without_a_pulse():
     for every in (1, 24):  # hours between two readings
         for days in DAYS[1:]:
-            clock = Clock()
-            cf = Pin()
-            d = HLW8012(cf, Pin(), Pin(), clock=clock)
+            clock = Ticks()
+            cf = Rising()
+            d = HLW8012(cf, Rising(), Pin(), clock=clock)
             burn(clock, cf, 10)
             d.read()
             assert abs(d.power_mw - 103436) <= 110
@@ -122,9 +84,9 @@ def test_hlw8012_measures_again_after_days_without_a_pulse():
 def test_hlw8012_not_read_for_days():
     """Between 6.2 and 12.4 days of dim light the time since the last reading has the wrong sign."""
     for days in (7, 12):
-        clock = Clock()
-        cf = Pin()
-        d = HLW8012(cf, Pin(), Pin(), clock=clock)
+        clock = Ticks()
+        cf = Rising()
+        d = HLW8012(cf, Rising(), Pin(), clock=clock)
         burn(clock, cf, 10)
         d.read()
         for _ in range(days * 8640):
@@ -141,9 +103,9 @@ def test_hlw8012_not_read_for_days():
 
 def test_hlw8012_turns_sel_after_days_without_a_reading():
     for days in (1, 7, 12):
-        clock = Clock()
-        cf = Pin()
-        cf1 = Pin()
+        clock = Ticks()
+        cf = Rising()
+        cf1 = Rising()
         d = HLW8012(cf, cf1, Pin(), clock=clock)
         burn(clock, cf, 10)
         d.read()

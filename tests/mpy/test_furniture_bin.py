@@ -3,16 +3,8 @@
 from firmware.furniture import bin, echo, fire, geometry, hatch
 from firmware.furniture.bin_check import check
 from firmware.protocols.cbor import WireError
+from tests.mpy.bins import EMPTIED, FAILURE, FIRE, FULL, HOT, LID_OPEN, OBSTRUCTED, TILTED
 from tests.mpy.support import raises
-
-FULL = 1
-EMPTIED = 2
-OBSTRUCTED = 4
-FIRE = 8
-TILTED = 16
-LID_OPEN = 32
-FAILURE = 128
-HOT = 1024
 
 HOUR = 3600
 SHAPE = (1200, 200)  # a point of fill is a centimetre

@@ -289,7 +289,7 @@ PLAIN = prog([[12 * H, 2, 0]])
 
 def marked(rule, noon=12):
     """Days of 2026 to 2028 on which a rule holds, as (year, month, day)."""
-    parts = calendar._parts(blob([MARKED, PLAIN], [[0] + rule], 1, noon=noon))
+    parts = calendar.parts(blob([MARKED, PLAIN], [[0] + rule], 1, noon=noon))
     return [
         calendar.civil(day)
         for day in range(days(2026, 1, 1), days(2029, 1, 1))
@@ -421,7 +421,7 @@ def test_building_leaves_no_module_behind():
     wanted = table(compact, t)
     assert night.build(compact, t) == wanted
     home = sys.modules["firmware.furniture"]
-    for name in ("calendar", "dates", "schedule", "sun", "zone", "plan"):
+    for name in ("calendar", "dates", "packed", "schedule", "sun", "zone", "plan"):
         assert "firmware.furniture." + name not in sys.modules
         assert not hasattr(home, name)
     assert night.build(compact, t) == wanted

@@ -302,4 +302,4 @@ def test_what_was_kept_of_another_container_is_not_taken_up():
 def test_it_is_written_with_what_is_told():
     site = Bins()
     site.run(24 * HOUR)
-    assert site.copies_.writes == len(site.report.sent) == 6
+    assert site.copies_["watch"].writes == len(site.report.sent) == 6

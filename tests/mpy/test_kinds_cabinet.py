@@ -1,12 +1,15 @@
 """Who decides over a feeder: the contactor follows its plan, the photocell, a command or the switch."""
 
+import sys
+
 from firmware.clock import EPOCH_GPS
 from firmware.drivers.errors import ChipError
 from firmware.furniture.cabinet import DEFAULT, LOCAL, OVERRIDE, PROGRAM
 from firmware.kinds.cabinet_setup import checked
 from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RAISE, RESUME, SHED
 from tests.mpy import plans
-from tests.mpy.cabinets import EVENING, HOUR, MIN, PLACE, Site
+from tests.mpy.cabinets import EVENING, MIN, PLACE, Site
+from tests.mpy.site import HOUR
 
 # --- who decides
 
@@ -23,7 +26,7 @@ def test_the_contactor_follows_the_plan_to_the_second():
     assert (site.value("target"), site.value("reason"), site.value("contactor")) == (1, PROGRAM, 1)
     assert site.value("switches") == 2 and site.value("burn_time") == 129  # 13 h but for the last ten seconds
     assert site.alarms() == set() and site.told() == []
-    assert 0 < site.silence <= 10100
+    assert 0 < site.longest_silence() <= 10100
 
 
 def test_the_real_programme_is_understood():
@@ -94,9 +97,9 @@ def test_the_photocell_stands_in_for_plan_and_time_until_it_is_stuck():
     assert site.value("photocell") is None and site.value("reason") == DEFAULT
 
 
-def by_the_cell():
+def by_the_cell(on=35, off=70):
     """A plan whose only period goes by the photocell."""
-    return plans.blob([plans.prog(periods=[[2, 3500, 7000]])])
+    return plans.blob([plans.prog(periods=[[2, on * 100, off * 100]])])
 
 
 def test_a_frozen_cell_does_not_keep_a_planned_feeder_off():
@@ -119,6 +122,12 @@ def test_a_frozen_cell_does_not_keep_a_planned_feeder_off():
     assert site.contactor_.on and site.alarms() == set()
 
 
+def test_a_plan_by_the_cell_switches_nothing_on_by_day():
+    """A new table knows nothing of the light: the cell is asked before the contactor is."""
+    site = Site(at=plans.wire(1, 20, 9), plan=by_the_cell(), real=True).run(3000)
+    assert site.kind.plan and not site.contactor_.on and site.value("switches") == 0
+
+
 def test_a_cell_that_stutters_is_as_stuck():
     site = Site(at=None).run(MIN)
     looks = [0]
@@ -132,6 +141,16 @@ def test_a_cell_that_stutters_is_as_stuck():
     site.cell_.read_lux = stutters
     site.run(20 * HOUR)
     assert site.contactor_.on and "photocell_disagrees" in site.alarms()
+
+
+def test_the_end_of_a_cells_table_is_light_for_every_plan():
+    for lux, on in ((1000, False), (999, True)):
+        site = Site(at=plans.wire(1, 20, 9), plan=by_the_cell(1100, 1200), real=True)
+        site.cell_.lux = lux
+        site.run(10 * MIN)
+        assert site.contactor_.on is on, lux
+    for name in ("packed", "sun"):
+        assert "firmware.furniture." + name not in sys.modules
 
 
 def test_a_summer_in_the_north_is_no_broken_cell():
@@ -189,8 +208,9 @@ def test_commands():
     assert kind.OPS == (LIGHT, RESUME, PLAN)
     assert not {IDENTIFY, RAISE, SHED} & set(kind.OPS), "what a contactor cannot do is refused before"
     assert kind.execute(LIGHT, [50, 600, 0]) == "op_args"
+    assert kind.execute(LIGHT, [100, 600, 0, 60]) == "op_args", "it does not wait"
     assert kind.execute(LIGHT, [100, 0, 0]) == "ttl"
-    assert kind.execute(LIGHT, [100, 600, 0]) is None
+    assert kind.execute(LIGHT, [100, 600, 0, 0, 60]) is None
     site.run(10000)
     assert site.contactor_.on and site.value("reason") == OVERRIDE
     site.run(601000)

@@ -2,7 +2,6 @@
 
 import struct
 
-from firmware.clock import EPOCH_GPS, Clock
 from firmware.drivers.errors import BusError
 from firmware.furniture import lamp
 from firmware.kinds import lamp as lamp_kind
@@ -11,6 +10,7 @@ from firmware.protocols.cbor import encode
 from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RAISE, RESUME, SHED
 from firmware.roles.report import shorten
 from tests.mpy import fakes
+from tests.mpy.site import Site as Board
 
 EVENING = 20 * 3600  # wire seconds: 20:00 of the first day
 
@@ -50,30 +50,9 @@ class Meter:
             raise BusError("bl0942", "timeout")
 
 
-class Report:
-    def __init__(self, time):
-        self.time = time
-        self.values = [None] * 13
-        self.sent = []
+class Site(Board):
+    """parts: role -> part or an exception to be raised."""
 
-    def send(self, alarm=False):
-        self.sent.append((self.time.ms, list(self.values), alarm))
-
-
-class Copies:
-    def __init__(self, kept, name):
-        self.kept = kept
-        self.name = name
-
-    def read(self):
-        return self.kept.get(self.name)
-
-    def write(self, blob):
-        self.kept[self.name] = bytes(blob)
-        return True
-
-
-class Site:
     def __init__(
         self,
         extra=None,
@@ -87,51 +66,22 @@ class Site:
         time=None,
         **parts,
     ):
-        """parts: role -> part or an exception to be raised."""
-        self.time = time or fakes.Time(0)
-        fakes.on(self.time, lamp_kind, lamp_inputs)
-        self.clock = Clock(self.time.ticks_ms, self.time.ticks_diff)
-        if at is not None:
-            self.clock.set(2, EPOCH_GPS + at)
-        self.extra = {1: 100, 5: 10} if extra is None else extra
-        self.interval_s = interval_s
+        time = time or fakes.Time(0)
         self.plan = plan
-        self._phase_ms = phase_ms
-        self.out = out and out(self.time)
+        self.out = out and out(time)
         self.meter = meter
-        self.parts = {"light": self.out, "energy": meter}
+        found = {"light": self.out, "energy": meter}
         for role, part in parts.items():
-            self.parts[role.replace("_", "-")] = part
-        self.roles = []
-        self.kept = {} if kept is None else kept
-        self.report = Report(self.time)
-        self.looks = self.silence_ms = self._alive_ms = 0
-        self.kind = lamp_kind.Kind(self, self, self.clock, self.report)
+            found[role.replace("_", "-")] = part
+        settings = {1: 100, 5: 10} if extra is None else extra
+        modules = lamp_kind, lamp_inputs
+        super().__init__(modules, 13, settings, found, interval_s, phase_ms, kept, at, time)
         # As the task does, first of all.
         self.kind.fit()
 
     def part(self, role, usual=""):
         assert usual == ("dimmer" if role == "light" else "")
-        self.roles.append(role)
-        found = self.parts.get(role)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def copies(self, name, size=96):
-        return Copies(self.kept, name)
-
-    def phase_ms(self, interval_ms):
-        return self._phase_ms
-
-    def run(self, until_ms):
-        # The task begins anew each time, as after a failure.
-        fakes.run(self.kind.run(self._alive), until_ms, self.time)
-
-    def _alive(self):
-        self.looks += 1
-        self.silence_ms = max(self.silence_ms, self.time.ms - self._alive_ms)
-        self._alive_ms = self.time.ms
+        return super().part(role, usual)
 
     def level(self):
         return self.out.set_[-1][1] // 10
@@ -195,7 +145,7 @@ def test_light_takes_the_time_of_its_ramp_and_ends_by_itself():
     assert site.kind.execute(LIGHT, [99, 86400, 3600]) is None
     site.run(site.time.ms + 7200000)
     assert site.level() == 99
-    assert site.silence_ms <= 10001
+    assert site.longest_silence() <= 10001
 
 
 def test_resume_ends_an_override():

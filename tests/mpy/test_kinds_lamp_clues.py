@@ -9,7 +9,8 @@ from firmware.kinds.feeder import Feeder
 from firmware.protocols.cbor import encode
 from firmware.roles.commands import PLAN
 from tests.mpy import fakes
-from tests.mpy.test_kinds_lamp import EVENING, Copies, Eye, Site, plan
+from tests.mpy.site import Copies
+from tests.mpy.test_kinds_lamp import EVENING, Eye, Site, plan
 from tests.mpy.test_kinds_lamp_fault import BIT
 
 HOUR = 3600000
@@ -63,6 +64,22 @@ def test_a_frozen_cell_keeps_no_street_dark():
     eye.lux = 100
     site.run(22 * HOUR)
     assert site.level() == 0 and site.report.values[3] is None, "it turned: it works"
+
+
+def test_a_frozen_cell_with_drop_outs_is_as_stuck():
+    class Stutters(Eye):
+        looks = 0
+
+        def read_lux(self):
+            self.looks += 1
+            self.lux = 100 if self.looks % 100 else None
+            return super().read_lux()
+
+    site = Site({1: 100}, at=NOON, plan=by_cell(), photocell=Stutters(), interval_s=86400)
+    site.run(18 * HOUR)
+    assert site.report.values[3] is None
+    site.run(20 * HOUR)
+    assert site.level() == 80 and site.report.values[3] == BIT["photocell_failure"]
 
 
 def test_a_broken_wire_is_told():

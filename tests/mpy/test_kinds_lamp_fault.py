@@ -8,7 +8,8 @@ from firmware.protocols.codec import blank, encode_into
 from firmware.protocols.schema import lamp as rows
 from firmware.protocols.schema import message
 from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RESUME, SHED
-from tests.mpy.test_kinds_lamp import EVENING, Copies, Gear, Meter, Out, Report, Site, plan
+from tests.mpy.site import Report
+from tests.mpy.test_kinds_lamp import EVENING, Gear, Meter, Out, Site, plan
 
 BIT = {name: 1 << bit for bit, name, _, _ in rows.ALARMS}
 HOUR = 3600000
@@ -21,12 +22,12 @@ class Strict(Report):
     """Encodes what it is given, as the node's own does."""
 
     def __init__(self, time):
-        super().__init__(time)
+        super().__init__(time, 0)
         self.values = blank(message(2))
 
     def send(self, alarm=False):
         encode_into(bytearray(238), 0, message(2), self.values, False, 200)
-        super().send(alarm)
+        return super().send(alarm)
 
 
 def strict(*args, **named):
@@ -324,22 +325,13 @@ def test_a_street_does_not_come_back_from_shedding_at_once():
 
 def test_counters_of_a_switched_lamp_lose_a_quarter_of_an_hour():
     kept = {}
-    writes = [0]
-
-    class Counted(Copies):
-        def write(self, blob):
-            writes[0] += self.name == "use"
-            return super().write(blob)
-
-    class Counting(Site):
-        def copies(self, name, size=96):
-            return Counted(self.kept, name)
-
+    writes = 0
     ms = 3 * HOUR + 50 * 60000
     for night in range(4):
-        site = Counting(
+        site = Site(
             {1: 100, 15: 1}, at=EVENING + night * 86400, plan=plan(level=100), meter=Meter(), kept=kept
         )
         site.run(ms)
+        writes += site.copies_["use"].writes
     assert 4 * 3.74 * 3600 <= site.kind._luminaire.burn_s <= 4 * ms // 1000
-    assert writes[0] == 4 * 15
+    assert writes == 4 * 15

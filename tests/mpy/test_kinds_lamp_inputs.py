@@ -7,8 +7,8 @@ from firmware.kinds import lamp_inputs
 from firmware.protocols.cbor import encode
 from firmware.roles.commands import IDENTIFY, LIGHT, PLAN, RAISE, SHED
 from tests.mpy import fakes
-from tests.mpy.site import Pin
 from tests.mpy.test_kinds_lamp import EVENING, Site
+from tests.mpy.ticks import Pin
 
 HALF = 1800000
 DAY = 86400
@@ -125,15 +125,11 @@ def test_presence_outlives_the_table_and_the_plan():
     assert site.level() == 20
 
 
-class Programme:
-    """Notes what its night is told."""
+class Night:
+    """Notes what it is told."""
 
     def __init__(self):
-        self.night = self
         self.told = []
-
-    def look(self, wire):
-        pass
 
     def presence(self, t, present):
         self.told.append((t, present))
@@ -145,12 +141,11 @@ def test_a_sensor_that_never_lets_go_is_told_once_and_holds_for_a_day():
     try:
         time = fakes.Time(0)
         pin = Pin(0)
-        programme = Programme()
+        night = Night()
         inputs = lamp_inputs.Inputs(
             [Contact(pin, clock=time)],
             {17: 1},
             lamp.Lamp(),
-            programme,
             Clock(time.ticks_ms, time.ticks_diff),
             None,
         )
@@ -159,8 +154,8 @@ def test_a_sensor_that_never_lets_go_is_told_once_and_holds_for_a_day():
             while time.ms < hour * 3600000:
                 time.ms += 1800000
                 inputs._look()
-            inputs.tell(time.ms, 100000 + time.ms // 1000)
-            return programme.told[-1]
+            inputs.tell(time.ms, 100000 + time.ms // 1000, night)
+            return night.told[-1]
 
         assert here(1) == (103600, True)
         assert here(23.5) == (184600, True) and said == []
@@ -200,6 +195,23 @@ def test_a_contact_that_is_not_there_is_named_and_left_out():
         site.run(60000)
         assert site.level() == 40
     assert Wired().kind.alarms == 0
+
+
+def test_the_plan_is_asked_once_in_each_step():
+    site = Wired(plan=plan(), pins=(1, 0))
+    programme = site.kind.programme
+    look = programme.look
+    asked = []
+
+    def once(wire):
+        asked.append(wire)
+        return look(wire)
+
+    programme.look = once
+    site.run(HALF)
+    assert site.level() == 80
+    # And once more for its first table, which knew nobody.
+    assert len(asked) == site.looks + 1
 
 
 def test_a_lamp_without_them_does_not_poll():

@@ -171,6 +171,10 @@ def test_commands():
     assert site.kind.execute(LIGHT, [100, 4 * H, 0]) is None
     assert site.kind.execute(LIGHT, [100, 6 * H, 0]) == "guard"
     assert site.kind.execute(LIGHT, [0, 24 * H, 0]) is None, "dark is never forbidden"
+    # Of a light that begins later, the hours that it is lit count: from eight o'clock plus start.
+    assert site.kind.execute(LIGHT, [100, 2 * H, 0, 2 * H]) is None
+    assert site.kind.execute(LIGHT, [100, 2 * H, 0, 4 * H]) == "guard"
+    assert site.kind.execute(LIGHT, [100, 2 * H, 0, 11 * H]) is None, "in the morning"
     site.kind.execute(RESUME, [])
     site.run(6 * MS)  # two o'clock
     assert site.kind.execute(RAISE, [100, 600]) == "guard"
@@ -188,15 +192,20 @@ def test_commands():
 
 
 def test_a_command_from_before_the_time_was_known_ends_with_it():
-    for hours, ends in ((12, True), (2, False)):
+    for args, ends in (
+        ([70, 12 * H, 0], True),
+        ([70, 2 * H, 0], False),
+        ([70, 2 * H, 0, 300], False),
+        ([70, 2 * H, 0, 5 * H], True),
+    ):
         site = Panel(at=None, plan=LEGAL)
         site.run(60000)
-        assert site.kind.execute(LIGHT, [70, hours * H, 0]) is None
+        assert site.kind.execute(LIGHT, args) is None
         site.run(120000)
         site.clock.set(2, EPOCH_GPS + EVENING + 120)
-        site.run(180000)
-        assert site.report.values[6] == (lamp.PROGRAM if ends else lamp.OVERRIDE)
-        assert (("light:", "guard") in site.said) is ends
+        site.run(180000 if len(args) < 4 else 60000 + args[3] * 1000 + 30000)
+        assert (site.report.values[6] == lamp.OVERRIDE) is not ends, args
+        assert (("light:", "guard") in site.said) is ends, args
 
 
 def test_the_maintenance_input_is_above_the_law():
@@ -247,5 +256,6 @@ def test_the_modules_do_not_stay():
     assert site.send(LEGAL) == site.kind.plan
     site.kind.execute(LIGHT, [100, 60, 0])
     site.run(2 * 60000)
-    for name in ("kinds.law", "furniture.guard", "furniture.schedule", "furniture.sun", "furniture.zone"):
-        assert "firmware." + name not in sys.modules
+    for name in ("guard", "packed", "schedule", "sun", "zone"):
+        assert "firmware.furniture." + name not in sys.modules
+    assert "firmware.kinds.law" not in sys.modules

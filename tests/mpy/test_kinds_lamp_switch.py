@@ -6,10 +6,10 @@ from firmware.drivers.relay import Relay
 from firmware.furniture import lamp
 from firmware.roles.commands import IDENTIFY, LIGHT, RESUME
 from tests.mpy import fakes
-from tests.mpy.site import Pin
 from tests.mpy.support import raises
 from tests.mpy.test_kinds_lamp import EVENING, Gear, Meter, Out, Site
 from tests.mpy.test_kinds_lamp import plan as night_plan
+from tests.mpy.ticks import Pin
 
 ON = 0  # level of the coil's pin that leaves the contact closed
 
@@ -22,10 +22,10 @@ class Coil(Pin):
         self.time = time
         self.moves = []
 
-    def __call__(self, *level):
-        if level and int(level[0]) != self.level:
-            self.moves.append((self.time.ms, int(level[0]) == ON))
-        return super().__call__(*level)
+    def __call__(self, level=None):
+        if level not in (None, self.level):
+            self.moves.append((self.time.ms, level == ON))
+        return super().__call__(level)
 
 
 class Switched(Site):

@@ -218,10 +218,10 @@ def test_a_falling_supply_saves_sooner():
     true = 1000 + 350
     index = struct.unpack(">II", kept["index"][:8])[1]
     assert true - index < 10 + 10
-    assert site.copies_.writes <= 3 + 6
+    assert site.copies_["index"].writes <= 3 + 6
     other = Leaks(per_hour(600), kept={})
     other.run(35 * MINUTE + 5000)
-    assert other.copies_.writes == 3
+    assert other.copies_["index"].writes == 3
 
 
 def test_low_supply_is_told_with_the_next_slot_and_ends_with_a_margin():
@@ -239,7 +239,7 @@ def test_low_supply_is_told_with_the_next_slot_and_ends_with_a_margin():
 def test_little_flow_is_written_seldom():
     site = Leaks(per_hour(20))
     site.run(24 * HOUR + 1)
-    assert site.copies_.writes == 24
+    assert site.copies_["index"].writes == 24
 
 
 def test_evidence_survives_with_the_index():

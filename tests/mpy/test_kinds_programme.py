@@ -6,8 +6,8 @@ from firmware.kinds import programme as module
 from firmware.kinds.programme import Programme, digest
 from firmware.protocols.cbor import encode
 from firmware.storage import TwoCopies
-from tests.mpy.test_clock import Ticks
 from tests.mpy.test_storage import Flash, PowerCut, on
+from tests.mpy.ticks import Ticks
 
 DAY = 86400
 
@@ -269,7 +269,7 @@ def test_the_modules_of_a_table_do_not_stay():
 
     p = made(plan())
     p.look(22 * 3600)
-    for name in ("plan", "schedule", "sun", "zone"):
+    for name in ("plan", "packed", "schedule", "sun", "zone"):
         assert "firmware.furniture." + name not in sys.modules
         assert not hasattr(sys.modules["firmware.furniture"], name)
     assert night_module.Night is not None

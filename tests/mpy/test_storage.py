@@ -171,6 +171,27 @@ def filled(flash, count, start=1):
 # TwoCopies
 
 
+def test_a_short_blob_needs_a_short_buffer():
+    flash = on(Flash())
+    c = copies(flash)
+    assert c.read() is None and c.write(b"x" * 90) and c.write(b"short")
+    sizes = []
+    get_blob = flash.get_blob
+
+    def noted(key, buf):
+        sizes.append(len(buf))
+        return get_blob(key, buf)
+
+    flash.get_blob = noted
+    c = copies(flash)
+    assert c.read() == c.read() == b"short" and sizes == [104, 13]
+    # What is newest is lost: then the longer one of before is found.
+    flash.blobs.clear()
+    flash.files["s/ctr.a"] = b"rotten"
+    assert c.read() == b"x" * 90 and sizes == [104, 13, 13, 104]
+    assert c.read() == b"x" * 90 and sizes[4:] == [98]
+
+
 def test_nothing_reads_as_none():
     c = copies(on(Flash()))
     assert c.read() is None and c.sound == 0

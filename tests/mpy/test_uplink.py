@@ -13,9 +13,9 @@ from firmware.protocols.opener import Opener
 from firmware.protocols.seal import Sealer
 from firmware.roles.uplink import Uplink, start_head
 from tests.mpy.support import MICROPYTHON, raises
-from tests.mpy.test_clock import Ticks
 from tests.mpy.test_keys import make_record
 from tests.mpy.test_storage import Flash, copies, on
+from tests.mpy.ticks import Ticks
 
 BUNDLE = b"bundle00"
 PAYLOAD = encode((3, {4: 50, 5: 1200}))

@@ -9,7 +9,9 @@ from firmware.furniture import fire
 from firmware.furniture.bin import Watch
 from firmware.protocols.cbor import WireError, decode
 from firmware.wake import bin_look, bin_setup, node, rtc
+from firmware.wake import bin_record as at
 from firmware.wake.bin_look import look
+from firmware.wake.bin_record import EMPTIED, SAMPLES, TOLD, WATCH
 from tests.mpy import fakes
 from tests.mpy.support import raises
 from tests.mpy.test_counters import HEAD, use
@@ -141,10 +143,10 @@ class Bin:
         assert not self.ranger.on
         if found and take:
             state, values = self.state, found[1]
-            state[1], state[2] = values[3] & ~2, state[2] & ~2
-            state[5], state[6] = [], self.at
+            state[TOLD], state[at.MASK] = values[3] & ~EMPTIED, state[at.MASK] & ~EMPTIED
+            state[SAMPLES], state[at.SENT] = [], self.at
             if 4 in values:
-                state[3], state[4] = values[4], values[7]
+                state[at.FILL], state[at.CLASS] = values[4], values[7]
         return found
 
 
@@ -227,7 +229,7 @@ def test_a_sensor_that_is_ready_at_once_or_before_the_rest():
     # Reading the supply took longer than the sensor needs.
     site.start_ms = 100
     site.supply.read_mv = lambda: site.nap(150) or 3900
-    assert site.wake() is None and site.state[5] == [700]
+    assert site.wake() is None and site.state[SAMPLES] == [700]
 
 
 def test_without_a_known_container_there_are_distances_and_no_fill():
@@ -276,15 +278,24 @@ def test_what_it_is_set_to_at_an_ordinary_start():
     start = Start(kept, ["range", "hcsr04"], {})
     record = bin_setup.setup(start, start, start)
     fit, state = record[rtc.FIT], record[rtc.STATE]
-    assert fit[4:] == ["hcsr04", "supply", [1200, 200], RULES, mark, 3300, 14400000, 3600 - 5]
+    assert [fit[i] for i in (at.RANGE, at.SUPPLY, at.SHAPE, at.RULES)] == [
+        "hcsr04",
+        "supply",
+        [1200, 200],
+        RULES,
+    ]
+    assert [fit[i] for i in (at.MARK, at.LOW_MV, at.QUIET, at.BASE_S)] == [mark, 3300, 14400000, 3600 - 5]
+    assert [fit[i] for i in (rtc.OWNER, rtc.INTERVAL)] == ["", QUARTER] and len(fit) == at.BASE_S + 1
     # The level is taken up; a fire is not, there is no thermometer that could end it.
-    again = Watch([1200, 200], RULES, state[0])
+    again = Watch([1200, 200], RULES, state[WATCH])
     assert again.fill == 50 and again.s[11] & 1032 == 0
-    assert state[1:] == [0, 0, -1, -1, [], -1]
+    assert [state[i] for i in (TOLD, at.MASK, at.FILL, at.CLASS)] == [0, 0, -1, -1]
+    assert [state[i] for i in (SAMPLES, at.SENT)] == [[], -1] and len(state) == at.SENT + 1
     for part in ("tilt", "temperature", "hatch", "contacts"):
         start = Start(kept, [part, "x"], {1: 1300})
         record = bin_setup.setup(start, start, start)
-        assert record[rtc.STATE][2] == 8192 and Watch([1300, 200], RULES, record[rtc.STATE][0]).fill is None
+        assert record[rtc.STATE][at.MASK] == 8192
+        assert Watch([1300, 200], RULES, record[rtc.STATE][WATCH]).fill is None
 
 
 def test_24_distances_are_kept():

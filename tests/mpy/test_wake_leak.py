@@ -6,9 +6,11 @@ from binascii import crc32
 from firmware.drivers.errors import BusError, ConfigError
 from firmware.drivers.pcf8593 import PCF8593
 from firmware.drivers.rope import BROKEN, DRY, WET
-from firmware.furniture.leak import DETECTED, NONE, SUSPECTED
+from firmware.furniture.leak import DETECTED, NONE, RULES, SUSPECTED, Leak
 from firmware.kinds import leak as leak_kind
+from firmware.wake import leak_record as at
 from firmware.wake import rtc
+from firmware.wake.leak_record import INDEX, LEAK, LIFE, READING
 from tests.mpy.meter import INVALID, MINUTE, SENSOR_FAILURE, Meter, in_flash, packed, true
 from tests.mpy.site import HOUR
 from tests.mpy.test_drivers_pcf8593 import Bus
@@ -67,7 +69,7 @@ def test_it_says_what_a_meter_that_is_awake_says():
     for mine, other in zip(asleep.sent, awake.report.sent):
         assert mine[0] == other[0] and mine[2] == other[2]
         assert mine[1][2:9] == other[1][2:9], mine[0] // HOUR
-    assert bytes(asleep.state()[0]) == bytes(awake.kind._leak.s)
+    assert bytes(asleep.state()[LEAK]) == bytes(awake.kind._leak.s)
 
 
 def test_the_calendar_may_be_off_and_slots_follow_the_wire():
@@ -97,9 +99,9 @@ def test_a_clock_that_is_set_makes_no_short_hour():
 def test_the_night_is_the_local_one():
     for zone, hours in ((60, 2), (600, 0)):
         site = Meter(per_hour(10), {3: zone}, clock_at=0).run(3 * HOUR + 1)
-        assert struct.unpack("36i", site.state()[0])[23] == hours
+        assert struct.unpack("36i", site.state()[LEAK])[23] == hours
     site = Meter(per_hour(10)).run(3 * HOUR + 1)
-    assert struct.unpack("36i", site.state()[0])[23] == 0, "nobody knows the time"
+    assert struct.unpack("36i", site.state()[LEAK])[23] == 0, "nobody knows the time"
 
 
 # The index
@@ -140,10 +142,10 @@ def test_what_a_wake_left_in_nvs_counts_where_counter_and_rtc_memory_are_gone():
             raw = struct.pack(">IIII", 5, 9000, 1, 2)
             site.kept[name] = raw + struct.pack(">I", crc32(raw))
         elif damage == "old":
-            raw = struct.pack(">IIII", 1000, 1001, 1, site.state()[6])
+            raw = struct.pack(">IIII", 1000, 1001, 1, site.state()[LIFE])
             site.kept[name] = raw + struct.pack(">I", crc32(raw))
         cut(site, True, True)
-        assert site.state()[3] == 1000 + 1200 - lost, damage
+        assert site.state()[INDEX] == 1000 + 1200 - lost, damage
 
 
 def test_a_falling_supply_saves_sooner():
@@ -247,7 +249,7 @@ def test_the_counter_turns_over_and_the_index_goes_on():
     site.boot()
     site.bus.d[1:4] = b"\x98\x99\x99"
     state = rtc.unpack(site.memory)
-    state[rtc.STATE][5] = 999998
+    state[rtc.STATE][READING] = 999998
     site.memory = packed(state)
     site.run(3 * HOUR)
     assert [v[4] for _, v, _ in site.sent] == [11000, 21000, 31000]
@@ -341,6 +343,27 @@ def test_what_cannot_be_on_a_battery_is_refused_by_name():
     assert [v[3:6] for _, v, _ in site.sent] == [[INVALID, None, None]] * 4, (
         "interrupts do not count in sleep"
     )
+
+
+def test_what_it_is_set_to_stands_where_the_wakes_look_for_it():
+    """The lists are written in a row and read by the names of leak_record.py."""
+    told = {2: 5, 3: -30, 4: 3400, 5: 200000, 6: 600000}
+    told.update({16 + i: n for i, n in enumerate(RULES[:2] + (3,))})
+    site = Meter(extra=told, start=70, interval_s=7200, parts={"rope": Says(DRY), "pressure": Says(300000)})
+    site.boot()
+    record = rtc.unpack(site.memory)
+    fit, state = record[rtc.FIT], record[rtc.STATE]
+    assert [fit[rtc.OWNER], fit[rtc.INTERVAL]] == ["owner", HOUR]
+    names = [fit[i] for i in (at.COUNTER, at.SUPPLY, at.ROPE, at.PRESSURE)]
+    assert names == ["pcf8593", "supply", "rope", "pressure"]
+    assert fit[at.RULES] == list(RULES[:2] + (3,) + RULES[3:])
+    assert [fit[i] for i in (at.LITRES, at.ZONE_S, at.LOW_MV, at.LEAST_PA)] == [5, -1800, 3400, 200000]
+    assert [fit[i] for i in (at.MOST_PA, at.HOURS, at.SET)] == [600000, 2, 70] and len(fit) == at.SET + 1
+    assert bytes(state[LEAK]) == bytes(Leak(70, fit[at.RULES], None).s)
+    assert [state[i] for i in (at.TOLD, at.MASK, INDEX, at.HOUR_AT, READING, at.NEW)] == [0, 0, 70, 70, 0, 0]
+    assert state[LIFE] > 0 and [state[i] for i in (at.DUE, at.CLOSED)] == [HOUR, 0]
+    assert [state[i] for i in (at.HOURLY, at.FLOW, at.LEFT, at.LOOKS)] == [[], -1, 1, [0] * 7]
+    assert [state[i] for i in (at.LOST, at.ALARMS)] == [0, 0] and len(state) == at.ALARMS + 1
 
 
 def test_an_index_of_another_installation_is_not_taken_up():
