@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_configure() -> None:
     """A shell starts what runs in its background with Ctrl-C ignored (POSIX XCU 2.11), and so would each program
     that a test interrupts."""
-    if threading.current_thread() is threading.main_thread():
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -113,15 +113,17 @@ def test_an_interrupt_in_the_middle_of_a_long_decode(tmp_path: Path) -> None:
     synth.capture(tmp_path / "c.pcap", frames)
     (tmp_path / "o.csv").write_text("of before")
     os.mkfifo(tmp_path / "pipe")
-    with subprocess.Popen(
-        [*COMMAND.split(), "decode", "c.pcap", "pipe", "-o", "o.csv"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        with (tmp_path / "pipe").open("wb"):  # which opens when the other end does, with the first file read
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+    with (
+        subprocess.Popen(
+            [*COMMAND.split(), "decode", "c.pcap", "pipe", "-o", "o.csv"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+        (tmp_path / "pipe").open("wb"),  # which opens when the other end does, with the first file read
+    ):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (output.INTERRUPTED, "", "lanterne: interrupted\n")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.pcap", "o.csv", "pipe"]
     assert (tmp_path / "o.csv").read_text() == "of before"
