@@ -195,10 +195,9 @@ class Kind:
         try:
             level, _, reason, until = programme.look(wire)
             if programme.night is not self._night:
-                # A new one takes it for dark.
                 self._night = programme.night
-                if self._sky:
-                    self._sky.look(now, self._night, self._sky.night(wire))
+                if self._sky and self._night:
+                    self._sky.tell(self._night)
                     level, _, reason, until = programme.look(wire)
         except MemoryError:
             print("plan: no_memory")

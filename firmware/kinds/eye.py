@@ -25,7 +25,7 @@ class Eye:
         self._cell = cell
         self._low = low
         self._high = high
-        self.says = self.dark = self._last = None
+        self.says = self.dark = self._last = self._lit = None
         self.stuck = self._bad = False
         self._turned = self._count = 0
 
@@ -47,11 +47,15 @@ class Eye:
             self._turned = now
         self.stuck = says is not None and now - self._turned >= _STUCK_MS and says is not down
         self.dark = None if self.stuck else says
+        self._lit = None
+        if self.dark is not None:
+            self._lit = lux * 100 if lux < self._cell.most else _SUN
         if night:
-            lit = None
-            if self.dark is not None:
-                lit = lux * 100 if lux < self._cell.most else _SUN
-            night.light(lit)
+            night.light(self._lit)
+
+    def tell(self, night):
+        """Tell a new table, which takes it for dark, what was read last."""
+        night.light(self._lit)
 
     def failed(self):
         """Whether it is not to be believed; three in a row of these questions begin and end that."""

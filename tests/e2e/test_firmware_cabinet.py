@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from host_tools import intake, sim
+from host_tools import intake
 from host_tools.rows import Row
 from hw.virtual.chips.contact import Contact
 from hw.virtual.chips.modbus_meter import ModbusMeter
@@ -21,7 +21,15 @@ from tests.e2e.firmware_world import START_UTC, Yard, answering, write_plan
 
 pytestmark = pytest.mark.slow
 
-CABINET: dict[str, Any] = {"name": "box", "kind": "cabinet", "profile": "mac0", "interval_s": 900}
+# With all its parts a cabinet is over the rule; docs/guides/cabinet.md says so.
+HEAP_KB = 154
+CABINET: dict[str, Any] = {
+    "name": "box",
+    "kind": "cabinet",
+    "profile": "mac0",
+    "interval_s": 900,
+    "heap_kb": HEAP_KB,
+}
 HOUR = 3600
 
 
@@ -91,7 +99,7 @@ class Box:
         board = self.yard.board("box")
         assert self.yard.lives.count("box") == 1 and board.failures == []
         assert not [line for line in board.console if "task" in line or "memory" in line], board.console
-        assert board.heap_peak <= (sim.NODE_HEAP_KB + STAND_IN_KB) * 1024
+        assert board.heap_peak <= (HEAP_KB + STAND_IN_KB) * 1024
         for name, chip in board.chips.items():
             assert chip.violations == [], name
 
