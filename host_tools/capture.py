@@ -2,77 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
-from host_tools import gwfile, loratap
-from host_tools.errors import UsageError, unreadable
+from host_tools import formats
+from host_tools.errors import UsageError
+from host_tools.formats import loratap
+from host_tools.formats.pcap import PcapWriter
 from host_tools.frames import Frame
-from host_tools.pcap import PcapReader, PcapWriter
 
-__all__ = ["CaptureWriter", "Frame", "convert_records", "read", "refuse_same"]
+__all__ = ["CaptureWriter", "Frame", "read", "refuse_same"]
 
 
 def read(source: Path | str, notes: list[str] | None = None) -> Iterator[Frame]:
-    """The frames of a capture or of a file of gateway records, or of standard input for "-", in their order.
+    """The frames of a capture in any of the formats, or of standard input for "-", in their order.
 
-    notes: gets a line for a file that ends in the middle of a record. InputError when it is neither.
+    notes: gets a line for a file that ends in the middle of a record. InputError when it is no capture.
     """
-    if str(source) == "-":
-        yield from _read(sys.stdin.buffer, "standard input", notes)
-        return
-    try:
-        stream = Path(source).open("rb")  # noqa: SIM115 - closed below, opened apart for its own error
-    except OSError as e:
-        raise unreadable(source, e) from None
-    with stream:
-        yield from _read(stream, str(source), notes)
-
-
-def _read(stream: BinaryIO, name: str, notes: list[str] | None) -> Iterator[Frame]:
-    try:
-        # Both kinds of stream are buffered; a pipe cannot go back.
-        head = stream.peek(5) if isinstance(stream, BufferedReader) else b""
-        if gwfile.is_record_file(head):
-            yield from gwfile.read_frames(stream, name, notes)
-            return
-        reader = PcapReader(stream, name)
-    except OSError as e:
-        raise unreadable(name, e) from None
-    for packet in reader:
-        if packet.length > len(packet.data):
-            yield Frame(packet.data, packet.time_us, reason="truncated")
-            continue
-        try:
-            radio, frame = loratap.unpack(packet.data)
-        except loratap.BadHeader:
-            yield Frame(packet.data, packet.time_us, reason="truncated")
-            continue
-        yield Frame(frame, packet.time_us, radio)
-    if reader.cut and notes is not None:
-        notes.append(reader.cut)
-
-
-def convert_records(source: Path | str, out: Path | str) -> dict[str, int]:
-    """Make a capture of a file of gateway records, or of a capture; the same input gives the same bytes.
-
-    Returns counts. InputError when the source is neither, StoreError when the place refuses.
-    """
-    refuse_same(source, out)
-    notes: list[str] = []
-    frames = read(source, notes)
-    first = next(frames, None)  # refuse a foreign file before a capture is begun
-    count = 0
-    with CaptureWriter(out) as writer:
-        while first is not None:
-            writer.write(first)
-            count += 1
-            first = next(frames, None)
-    return {"frames": count, "damaged": len(notes)}
+    return formats.frames(source, notes)
 
 
 def refuse_same(source: Path | str, out: Path | str) -> None:

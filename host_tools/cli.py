@@ -23,8 +23,8 @@ from host_tools.output import say
 # Every option name of the tree that lanterne.toml may set at its top; a test compares it with the commands.
 OPTION_NAMES = frozenset(
     "json quiet verbose lang dry_run yes debug out keys store commander seconds where device kind status "
-    "since until format explain strict hours sink loss append faults seed tenant name lab clear_link profile "
-    "eui asset role".split()
+    "since until format loratap explain strict hours sink loss append faults seed tenant name lab clear_link "
+    "profile eui asset role speed loop gateway report secret_file secret_env ca rotate keep view".split()
 )
 
 # A noun without its sub-verb; click before 8.2 shows the help and has no such error.

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from host_tools import keyfiles
 from host_tools.capture import read
 from host_tools.frames import Frame
 from host_tools.receiver import Receiver
 from host_tools.rows import Row
-from provisioning.keyring import load_keyrings
 
 
 @dataclass(frozen=True)
 class Result:
-    """rows in canonical order; summary as `Receiver.summary` gives it, its notes telling of damaged files."""
+    """rows in canonical order; summary as `Receiver.summary` gives it, its notes telling of damaged files.
+
+    receiver: what the rows came from, for whoever explains one.
+    """
 
     rows: list[Row]
     summary: dict[str, Any]
+    receiver: Receiver | None = field(default=None, repr=False)
 
 
 def decode(
@@ -29,10 +33,11 @@ def decode(
 ) -> Result:
     """Verify and decode capture files with readers' keyrings; without any, every frame is unverified.
 
-    on_frame: told now and then how many frames were read. InputError for a file that is no capture or no
-    keyring, before any row is made.
+    keys: also files of LoRaWAN keys, for frames that came over that. on_frame: told now and then how many frames
+    were read. InputError for a file that is no capture or no keyring, before any row is made.
     """
-    receiver = Receiver(load_keyrings(keys))
+    rings, lorawan = keyfiles.load(keys)
+    receiver = Receiver(rings, lorawan=lorawan)
     notes: list[str] = []
 
     def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -46,4 +51,4 @@ def decode(
     rows = receiver.rows()
     summary = receiver.summary(rows)
     summary["notes"] = notes + summary["notes"]
-    return Result(rows, summary)
+    return Result(rows, summary, receiver)

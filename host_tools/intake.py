@@ -16,14 +16,16 @@ from typing import Any
 
 from firmware.protocols import gwrecord
 from firmware.protocols.cbor import WireError, decode
-from host_tools import gwfile
 from host_tools.answers import Answers
-from host_tools.capture import CaptureWriter
 from host_tools.commander import Command, Commander
 from host_tools.errors import ToolError, unwritable
+from host_tools.formats.gwrecord import Heard
+from host_tools.formats.gwrecord import parse as parse_record
 from host_tools.frames import Frame
+from host_tools.frames import Record as Piece
 from host_tools.listener import IntakeServer
 from host_tools.receiver import Outcome, Receiver
+from host_tools.rotation import CaptureFiles
 from host_tools.rows import Row, wire_to_unix_us
 from host_tools.store import Accepted, Notes, Store
 from host_tools.verdict import Verified
@@ -84,7 +86,8 @@ class LiveNotes:
 class Intake:
     """Takes gateway records in, one at a time, from a socket or a file.
 
-    side_path: where records go that cannot be read, as they came; beside the capture where not given.
+    capture: a file, or what begins files that follow each other. side_path: where records go that cannot be read,
+    as they came; beside the capture where not given.
     commander: answers devices where given. on_row: called with the row of each frame, as of then.
     clock_us: the store's own clock. append: go on with a capture that is there.
     """
@@ -92,7 +95,7 @@ class Intake:
     def __init__(
         self,
         keyrings: Iterable[Keyring],
-        capture_path: Path | str,
+        capture: Path | str | Callable[[], CaptureFiles],
         store_path: Path | str | None = None,
         commander: Commander | None = None,
         side_path: Path | str | None = None,
@@ -102,7 +105,6 @@ class Intake:
     ) -> None:
         rings = list(keyrings)
         self.receiver = Receiver(rings, capped=True)
-        self._side = Path(side_path) if side_path else Path(capture_path).with_name("unreadable.bin")
         self._on_row = on_row
         self._clock_us = clock_us
         # Records that are in the capture and that the store has not taken yet, with their time and outcome.
@@ -126,7 +128,9 @@ class Intake:
                 self.receiver.accepted.clear()
                 highest = self._store.highest()
             self._live = LiveNotes(highest)
-            self._capture = opened.enter_context(CaptureWriter(capture_path, append=append))
+            files = capture() if callable(capture) else CaptureFiles(capture, append=append)
+            self._capture = opened.enter_context(files)
+            self._side = Path(side_path) if side_path else files.folder / "unreadable.bin"
             self._opened = opened.pop_all()
         self.answers = Answers(commander, self.receiver) if commander else None
 
@@ -137,7 +141,7 @@ class Intake:
         """
         with self._lock:
             try:
-                record = gwfile.parse(data)
+                record = parse_record(data)
             except WireError:
                 self._set_aside(data)
                 return bytes(gwrecord.pack_answer(_number_of(data), []))
@@ -146,7 +150,7 @@ class Intake:
                 self.repeated += 1
                 return bytes(gwrecord.pack_answer(record.number, []))
             try:
-                frame, outcome = self._take(record, name)
+                frame, outcome = self._take(record, name, data)
             except ToolError:
                 self._refused.add(name)
                 raise
@@ -165,12 +169,12 @@ class Intake:
         """Records that capture or store refused and that did not come again since."""
         return len(self._refused)
 
-    def _take(self, record: gwfile.Record, name: _Record) -> tuple[Frame, Outcome]:
+    def _take(self, record: Heard, name: _Record, data: bytes) -> tuple[Frame, Outcome]:
         now_us = self._clock_us()
         if name not in self._pending:
             self._catch_up(now_us)
             frame = record.frame(now_us)
-            self._capture.write(frame)
+            self._capture.add(Piece(bytes(gwrecord.prefixed(data)), (frame,)), "gwrecord")
             outcome = self.receiver.add(frame, now_us)
             notes = self._live.note(outcome.verified, frame.time_us, now_us)
             self._pending[name] = frame, outcome, notes

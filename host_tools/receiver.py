@@ -7,16 +7,18 @@ traffic; they are the same code, so the rows of a live run are those of its capt
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from firmware.protocols import cose
 from firmware.protocols.cbor import WireError
+from host_tools import carried
 from host_tools import rows as rows_of
 from host_tools.frames import Frame
 from host_tools.joins import Group
+from host_tools.lorawan.keysfile import Keys
+from host_tools.lorawan.sessions import Sessions
 from host_tools.rows import Row
 from host_tools.verdict import UNDECIDED, Opener, Parsed, Verified, furthest, parse
 from host_tools.view import LATE_EPOCH_US, Alarm, Epoch, Want
@@ -31,11 +33,11 @@ CAP_BURST = 60
 
 
 @dataclass(eq=False, slots=True)
-class _Entry:
+class Entry:
     """One distinct frame. waiting: the cap holds it back.
 
     whole, refusals: of a fragment, the checkpoints that it was found to be part of, and why other
-    combinations were none.
+    combinations were none. token: of a LoRaWAN frame, what `Sessions` knows it by.
     """
 
     sha: bytes
@@ -50,6 +52,7 @@ class _Entry:
     tried: set[tuple[int, int]] | None = None
     whole: list[tuple[Epoch, Verified]] | None = None
     refusals: set[str] | None = None
+    token: int | None = None
 
 
 # Link address, low number and last index of a set of fragments.
@@ -93,6 +96,7 @@ class Receiver:
     """Collects frames. capped: limit failed verifications per device, as live intake must.
 
     near: highest number known of some (tenant, device, epoch), for captures that begin above 2^25.
+    lorawan: keys of LoRaWAN devices and sessions.
     """
 
     def __init__(
@@ -100,17 +104,20 @@ class Receiver:
         keyrings: Iterable[Keyring],
         capped: bool = False,
         near: dict[tuple[bytes, bytes, int], int] | None = None,
+        lorawan: Keys | None = None,
     ) -> None:
         self._capped = capped
-        self._entries: dict[bytes, _Entry] = {}
-        self._failed: dict[tuple[bytes, bytes, int], dict[int, _Entry]] = {}
-        self._waiting: dict[bytes, deque[_Entry]] = {}
+        self._entries: dict[bytes, Entry] = {}
+        self._failed: dict[tuple[bytes, bytes, int], dict[int, Entry]] = {}
+        self._waiting: dict[bytes, deque[Entry]] = {}
         self._buckets: dict[bytes, _Bucket] = {}
-        self._sets: dict[_Set, Group[_Entry]] = {}
+        self._sets: dict[_Set, Group[Entry]] = {}
         # Sets of fragments that grew since all of theirs were tried, and those that the cap holds back. In
         # the order of their coming: a set has none, and the cap makes the order matter.
         self._grown: dict[_Set, None] = {}
         self._held: dict[_Set, None] = {}
+        self._sessions = Sessions(lorawan or Keys())
+        self._tokens: dict[int, Entry] = {}
         self.frames = 0
         self._now_us = 0
         # What was verified since somebody last took it: (epoch, content, SHA-256 of a frame that brought it).
@@ -124,15 +131,16 @@ class Receiver:
             if key in self.epochs:
                 self.epochs[key].open_near(seq)
         self._by_address = self._addresses()
-        self._tags = {tag for tag, _ in self._by_address}
+        self._tags = {tag for tag, _ in self._by_address} - {carried.LORAWAN}
 
     def _addresses(self) -> dict[tuple[int, int], list[Epoch]]:
         """The epochs to try for each address: newest first, two per device, four devices."""
         devices: dict[tuple[int, int], dict[tuple[bytes, bytes], list[Epoch]]] = {}
         for epoch in sorted(self.epochs.values(), key=lambda e: e.key):
             record = epoch.record
-            same = devices.setdefault((record.link_tag, record.link_address), {})
-            same.setdefault((record.tenant, record.device), []).append(epoch)
+            for address in carried.addresses(record):
+                same = devices.setdefault(address, {})
+                same.setdefault((record.tenant, record.device), []).append(epoch)
         found: dict[tuple[int, int], list[Epoch]] = {}
         for address, same in devices.items():
             few = list(same.values())[:MAX_CANDIDATES]
@@ -155,22 +163,39 @@ class Receiver:
         for frame in frames:
             self._take(frame, frame.time_us)
 
-    def _take(self, frame: Frame, now_us: int) -> tuple[_Entry, bool]:
+    def _take(self, frame: Frame, now_us: int) -> tuple[Entry, bool]:
         self.frames += 1
         self._now_us = max(self._now_us, now_us)
-        # A record without a whole frame is no frame, even where its bytes would pass for one.
-        sha = sha256((b"record" if frame.reason else b"") + frame.data).digest()
+        sha = carried.identity(frame)
         entry = self._entries.get(sha)
         if entry is not None:
             entry.count += 1
+            if entry.token is not None:
+                self._sessions.add(frame)
             if frame.time_us < entry.first_us:
                 self._came_earlier(entry, frame.time_us)
             return entry, False
-        parsed = Parsed(frame.reason) if frame.reason else parse(frame.data)
-        entry = self._entries[sha] = _Entry(sha, frame.time_us, parsed)
+        entry = self._entries[sha] = Entry(sha, frame.time_us, Parsed(frame.reason))
+        if carried.over_lorawan(frame):
+            entry.token = self._sessions.add(frame)
+            self._tokens[entry.token] = entry
+            entry.parsed = self._carried(entry.token)
+        elif not frame.reason:
+            entry.parsed = parse(frame.data)
         return entry, self._judge(entry, now_us)
 
-    def _came_earlier(self, entry: _Entry, time_us: int) -> None:
+    def _carried(self, token: int) -> Parsed:
+        return carried.parse(self._sessions.opened(token), self._by_address.get)
+
+    def _reopen(self) -> None:
+        """Judge anew the LoRaWAN frames for which a session or a counter was found since."""
+        for token in self._sessions.changed():
+            entry = self._tokens[token]
+            if entry.found is None and entry.parsed.part is None:
+                entry.parsed, entry.tried = self._carried(token), None
+                self._judge(entry, self._now_us)
+
+    def _came_earlier(self, entry: Entry, time_us: int) -> None:
         old, entry.first_us = entry.first_us, time_us
         if entry.found is not None and entry.epoch is not None:
             entry.epoch.add(entry.found, time_us)
@@ -178,7 +203,7 @@ class Receiver:
             self._sets[_set_of(entry)].move(entry.parsed.part[1], entry, old)
             self._grown[_set_of(entry)] = None
 
-    def _judge(self, entry: _Entry, now_us: int) -> bool:
+    def _judge(self, entry: Entry, now_us: int) -> bool:
         """Verify a frame as far as that goes now; True when it may bring content that was not there."""
         parsed = entry.parsed
         entry.reason = parsed.reason
@@ -204,7 +229,7 @@ class Receiver:
             return True
         return self._try(entry, now_us)
 
-    def _try(self, entry: _Entry, now_us: int, again: bool = False) -> bool:
+    def _try(self, entry: Entry, now_us: int, again: bool = False) -> bool:
         """Try the numbers that were not tried before under each candidate; True for new content.
 
         again: it had its turn, and stays the first in the line if it needs another.
@@ -250,7 +275,7 @@ class Receiver:
             self._buckets[device] = _Bucket(now_us)
         return self._buckets[device]
 
-    def _accept_frame(self, entry: _Entry, epoch: Epoch, found: Verified, now_us: int) -> bool:
+    def _accept_frame(self, entry: Entry, epoch: Epoch, found: Verified, now_us: int) -> bool:
         entry.found, new = epoch.add(found, entry.first_us)
         entry.epoch, entry.reason, entry.waiting, entry.tried = epoch, "", False, None
         for candidate in entry.epochs:
@@ -267,9 +292,9 @@ class Receiver:
         for other in list(self._failed.get(epoch.key, {}).values()):
             if other.found is None:
                 self._try(other, now_us)
-        address = (epoch.record.link_tag, epoch.record.link_address)
+        addresses = carried.addresses(epoch.record)
         for key, group in self._sets.items():
-            if key[0] == address:
+            if key[0] in addresses:
                 group.forget()
                 self._grown[key] = None
 
@@ -296,7 +321,7 @@ class Receiver:
                 group.fresh.popleft()
         return new
 
-    def _try_joined(self, parts: Sequence[_Entry], now_us: int) -> bool:
+    def _try_joined(self, parts: Sequence[Entry], now_us: int) -> bool:
         """Is the whole of some fragments a checkpoint of one of their candidates? True for a new one."""
         first = parts[0].parsed
         assert first.part is not None
@@ -347,6 +372,7 @@ class Receiver:
 
         Under the cap what it holds back stays for `tick`.
         """
+        self._reopen()
         while self._grown:
             key = next(iter(self._grown))
             del self._grown[key]
@@ -371,7 +397,7 @@ class Receiver:
             if key in first:
                 later[tenant, device] = min(first[key], successor or first[key])
 
-    def _state(self, entry: _Entry, received_us: int) -> tuple[str, str, Epoch | None, Verified | None]:
+    def _state(self, entry: Entry, received_us: int) -> tuple[str, str, Epoch | None, Verified | None]:
         if entry.found is not None and entry.epoch is not None:
             state, reason = entry.epoch.state(entry.found, received_us)
             return state, reason, entry.epoch, entry.found
@@ -389,21 +415,21 @@ class Receiver:
     def row(self, outcome: Outcome) -> Row:
         """The row, as of now, of the frame that an outcome tells of."""
         entry = outcome.entry
-        assert isinstance(entry, _Entry)
+        assert isinstance(entry, Entry)
         return self._row([entry])
 
     def rows(self) -> list[Row]:
         """All rows in canonical order."""
         self._settle()
         self._close_epochs()
-        same: dict[object, list[_Entry]] = {}
+        same: dict[object, list[Entry]] = {}
         for entry in self._entries.values():
             # Equal content in different bytes, say under another link header, is one row.
             key = entry.sha if entry.found is None else (id(entry.epoch), entry.found.digest)
             same.setdefault(key, []).append(entry)
         return sorted((self._row(entries) for entries in same.values()), key=Row.order)
 
-    def _row(self, entries: list[_Entry]) -> Row:
+    def _row(self, entries: list[Entry]) -> Row:
         first = min(entries, key=lambda e: (e.first_us, e.sha))
         state, reason, epoch, found = self._state(first, first.first_us)
         owners = {(e.record.tenant, e.record.device): e for e in reversed(first.epochs)}
@@ -411,6 +437,13 @@ class Receiver:
         values: dict[str, Any] = {}
         fields: tuple[tuple[str, Any, int], ...] = ()
         kind, clock, time = "", "", ""
+        device = named.record.device.hex() if named else ""
+        name = named.record.name if named else ""
+        lorawan: Mapping[str, Any] = {}
+        if first.token is not None:
+            opened = self._sessions.opened(first.token)
+            lorawan = carried.words(opened)
+            device, name = device or opened.dev_eui.hex(), name or opened.name
         if found is not None:
             kind = found.content.type
             content = found.content.fields
@@ -422,12 +455,12 @@ class Receiver:
                 values, fields = rows_of.in_words(found.content.number, content)
             else:
                 values, fields = rows_of.plain(content)
-            for name, word in (("time", "confirmed"), ("time_unconfirmed", "unconfirmed")):
-                if name in content:
-                    clock, time = word, rows_of.wire_utc(content[name])
+            for key, word in (("time", "confirmed"), ("time_unconfirmed", "unconfirmed")):
+                if key in content:
+                    clock, time = word, rows_of.wire_utc(content[key])
         return Row(
-            device=named.record.device.hex() if named else "",
-            name=named.record.name if named else "",
+            device=device,
+            name=name,
             kind=named.record.kind if named else "",
             epoch=epoch.record.epoch if epoch else None,
             seq=found.seq if found else None,
@@ -443,7 +476,16 @@ class Receiver:
             key=rows_of.key_words(epoch.record) if epoch else "",
             frame=first.sha.hex()[:16],
             fields=fields,
+            lorawan=lorawan,
         )
+
+    def entries(self) -> Iterable[Entry]:
+        """What is known of each distinct frame, for whoever explains a verdict; `rows` settles it."""
+        return self._entries.values()
+
+    @property
+    def sessions(self) -> Sessions:
+        return self._sessions
 
     def wants(self) -> list[Want]:
         """What to ask devices for, so that more segments become signed."""
@@ -494,7 +536,7 @@ class Receiver:
         }
 
 
-def _set_of(entry: _Entry) -> _Set:
+def _set_of(entry: Entry) -> _Set:
     assert entry.parsed.address is not None and entry.parsed.part is not None
     low, _, last = entry.parsed.part
     return entry.parsed.address, low, last

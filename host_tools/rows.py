@@ -37,7 +37,11 @@ COLUMNS = (
     "receptions",
     "key",
     "frame",
+    "lorawan",
+    "decoder",
 )
+# What `as_dict` nests, and a table has a column each for.
+NESTED = ("values", "lorawan")
 STATES = ("signed", "authenticated", "unverified", "contested", "rejected")
 FORMATS = ("json", "csv", "verify")
 
@@ -46,6 +50,7 @@ FORMATS = ("json", "csv", "verify")
 WIRE_EPOCH_UNIX = 1767225600
 LEAP_AT_EPOCH = 18
 LEAP_SECONDS = 18
+WIRE_VERSION = 1
 
 _SLUGS = {
     "%": "percent",
@@ -53,11 +58,15 @@ _SLUGS = {
     "l/h": "l_per_h",
     "degC": "degc",
     "deg": "deg",
+    "%/d": "percent_per_d",
 }
 _GEN = ("key known to provisioner", "key made on the device", "key made in a secure element")
 _PROTECTION = ("key readable by whoever holds the board", "key in encrypted flash", "key in a secure element")
 # Refusals of shape beside those of CBOR and schema, whose numbers are 32 to 63.
-_SHAPE = frozenset(("not_cose", "bad_header", "explicit_alg", "tag_length", "not_link", "bad_fragment"))
+_SHAPE = frozenset(
+    "not_cose bad_header explicit_alg tag_length not_link bad_fragment lorawan_major lorawan_length fopts_length "
+    "fopts_port0 rejoin_type".split()
+)
 
 Value = Decimal | int | str | list[Any]
 
@@ -69,6 +78,7 @@ class Row:
     device, name, kind: of a refused frame they are what its link header claims, if that names one device.
     clock: "confirmed" (quality 2 and 3), "unconfirmed" (1) or "". values: by unit-bearing name. fields: the
     same as (name, scaled integer, decimals) in key order. frame: first 16 hex digits of the frame's SHA-256.
+    lorawan: of a LoRaWAN frame, `carried.words`; its device may be another's, then named by its DevEUI.
     """
 
     device: str
@@ -88,6 +98,7 @@ class Row:
     key: str
     frame: str
     fields: tuple[tuple[str, Any, int], ...] = field(default=(), repr=False)
+    lorawan: Mapping[str, Any] = field(default_factory=dict)
 
     def order(self) -> tuple[str, int, int, str]:
         return self.device, self.epoch or 0, self.seq or 0, self.frame
@@ -96,6 +107,24 @@ class Row:
 def key_words(record: KeyRecord) -> str:
     """Who else may know the signing key, and what guards it: printed beside `signed` (TRUST 6)."""
     return f"{_GEN[record.gen]}; {_PROTECTION[record.protection]}"
+
+
+@cache
+def decoder() -> str:
+    """What made the values: the version of this package and that of the wire format (TRUST 0: the first number
+    that every tag and signature covers)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("lanterne")
+    except PackageNotFoundError:
+        # A clone that was never installed: the version stands in its own pyproject.toml.
+        import tomllib
+        from pathlib import Path
+
+        with Path(__file__).parents[1].joinpath("pyproject.toml").open("rb") as f:
+            found = tomllib.load(f)["project"]["version"] + "+clone"
+    return f"lanterne {found} wire {WIRE_VERSION}"
 
 
 def utc(time_us: int) -> str:
@@ -119,27 +148,34 @@ def wire_utc(wire_s: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Field:
+class Field:
+    """A row of the field table, and its column here. lo, hi: scaled integers, or of bytes the length."""
+
     key: int
     name: str
     column: str
     decimals: int
     states: tuple[str, ...]
+    shape: str
+    unit: str
+    lo: int
+    hi: int
 
 
 @cache
-def _table(number: int) -> dict[str, _Field]:
+def table(number: int) -> dict[str, Field]:
+    """The fields of a message type by name."""
     module = __import__("firmware.protocols.schema." + schema.TYPES[number][1], fromlist=["ROWS"])
     states = dict(module.STATES)
     found = {}
-    for key, name, _, unit, decimals, *_ in schema.rows(number):
+    for key, name, shape, unit, decimals, lo, hi, *_ in schema.rows(number):
         column = name + ("_" + _SLUGS.get(unit, unit.lower()) if unit else "")
-        found[name] = _Field(key, name, column, decimals, tuple(states.get(name, ())))
+        found[name] = Field(key, name, column, decimals, tuple(states.get(name, ())), shape, unit, lo, hi)
     return found
 
 
 @cache
-def _alarms(number: int) -> dict[int, str]:
+def alarms(number: int) -> dict[int, str]:
     module = __import__("firmware.protocols.schema." + schema.TYPES[number][1], fromlist=["ALARMS"])
     return {row[0]: row[1] for row in module.ALARMS}
 
@@ -158,9 +194,9 @@ def in_words(
     """
     values: dict[str, Value] = {}
     raw = []
-    table = _table(number)
-    for name, value in sorted(fields.items(), key=lambda f: table[f[0]].key):
-        row = table[name]
+    known = table(number)
+    for name, value in sorted(fields.items(), key=lambda f: known[f[0]].key):
+        row = known[name]
         if name in ("time", "time_unconfirmed"):
             continue
         raw.append((name, value, row.decimals))
@@ -169,8 +205,8 @@ def in_words(
         elif isinstance(value, list):
             values[row.column] = [exact(v, row.decimals) for v in value]
         elif name == "alarms":
-            known = _alarms(number)
-            values[row.column] = [known.get(b, f"bit_{b}") for b in range(16) if value >> b & 1]
+            words = alarms(number)
+            values[row.column] = [words.get(b, f"bit_{b}") for b in range(16) if value >> b & 1]
         elif row.states:
             values[row.column] = row.states[value]
         else:
@@ -188,37 +224,46 @@ def plain(fields: Mapping[str, Any]) -> tuple[dict[str, Value], tuple[tuple[str,
 
 def as_dict(row: Row) -> dict[str, Any]:
     """The row by column, times as text, numbers exact (int or Decimal)."""
-    found = {name: getattr(row, name) for name in COLUMNS}
+    found = {name: getattr(row, name) for name in COLUMNS[:-1]}
+    found["decoder"] = decoder()
     found["received_at"] = utc(row.received_at)
     found["values"] = dict(row.values)
+    found["lorawan"] = dict(row.lorawan)
     return found
+
+
+def value_column(name: str) -> str:
+    """The column of a value, of which a column that every row has may bear the name."""
+    return "value_" + name if name in COLUMNS else name
 
 
 def flat(row: Row) -> dict[str, Any]:
     """The row as cells of a table: one column for each value, lists as text."""
     found = as_dict(row)
-    del found["values"]
+    del found["values"], found["lorawan"]
     for name, value in row.values.items():
-        found[name if name not in found else "value_" + name] = (
-            " ".join(str(v) for v in value) if isinstance(value, list) else value
-        )
+        found[value_column(name)] = " ".join(str(v) for v in value) if isinstance(value, list) else value
+    for name, value in row.lorawan.items():
+        if name == "flags":
+            value = " ".join(value)
+        found["lorawan_" + name] = value if isinstance(value, (int, str)) else json_text(value)
     return found
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     if isinstance(value, Decimal):
         # Digits as they are: a reader that knows decimals gets exactly what the device sent.
         return format(value, "f")
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(k)}: {_json(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(k)}: {json_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_json(v) for v in value) + "]"
+        return "[" + ", ".join(json_text(v) for v in value) + "]"
     return safe_json(json.dumps(value, ensure_ascii=False))
 
 
 def to_json(row: Row) -> str:
     """One line of JSON with the columns in their order."""
-    return _json(as_dict(row))
+    return json_text(as_dict(row))
 
 
 def reason_class(reason: str) -> str:
@@ -240,7 +285,7 @@ def verify_line(row: Row) -> str:
 
     "-" is empty, as the device of a refused frame always is; a time that the device had not confirmed ends in
     "?"; values are decimals, vectors are joined by commas, byte strings are hex, states and alarms stay
-    numbers; reasons as in `reason_class`.
+    numbers; reasons as in `reason_class`. LoRaWAN frames have no line.
     """
     cells = [
         row.device if row.epoch else "-",
@@ -284,12 +329,13 @@ def _cell(value: Any) -> str:
 
 
 def _csv(rows: list[Row], stream: IO[str]) -> None:
-    cells = [flat(row) for row in rows]
-    names = [c for c in COLUMNS if c != "values"]
-    names += sorted({name for row in cells for name in row} - set(names))
+    names = [c for c in COLUMNS if c not in NESTED]
+    values = {value_column(name) for row in rows for name in row.values}
+    names += sorted(values | {"lorawan_" + name for row in rows for name in row.lorawan})
     print(",".join(names), file=stream)
-    for row in cells:
-        print(",".join(_cell(row.get(name)) for name in names), file=stream)
+    for row in rows:
+        cells = flat(row)
+        print(",".join(_cell(cells.get(name)) for name in names), file=stream)
 
 
 def write(rows: Iterable[Row], stream: IO[str], form: str = "json") -> None:
@@ -304,5 +350,8 @@ def write(rows: Iterable[Row], stream: IO[str], form: str = "json") -> None:
     if form not in FORMATS:
         raise UsageError(f"no format {form!r}: known are {', '.join(FORMATS)}")
     line = to_json if form == "json" else verify_line
+    if form == "verify":
+        # A program with our keys alone cannot open them.
+        ordered = [r for r in ordered if not r.lorawan]
     for row in ordered:
         print(line(row), file=stream)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import StoreError, unwritable
+from host_tools.formats.gwrecord import Heard
+from host_tools.formats.loratap import Radio
 from host_tools.frames import Frame
-from host_tools.gwfile import Record
-from host_tools.loratap import Radio
 from host_tools.receiver import Outcome, Receiver
 from host_tools.rows import Row, exact, in_words
 from host_tools.segments import Segment
@@ -177,7 +177,7 @@ class Store:
     def _transaction(self) -> _Transaction:
         return _Transaction(self._base)
 
-    def has(self, record: Record) -> bool:
+    def has(self, record: Heard) -> bool:
         """True when the record is in the store: its name (gateway, boot, number) with the same frame.
 
         A gateway whose memory was lost counts from the start again: the name alone proves nothing.
@@ -198,7 +198,7 @@ class Store:
         outcome: Outcome,
         accepted: Sequence[Accepted],
         notes: Notes,
-        record: Record | None = None,
+        record: Heard | None = None,
     ) -> list[Accepted]:
         """Store one reception with everything that follows from it, in one transaction.
 
@@ -253,7 +253,7 @@ class Store:
         return int(found)
 
     def _reception(
-        self, raw_id: int, frame: Frame, outcome: Outcome, notes: Notes, record: Record | None
+        self, raw_id: int, frame: Frame, outcome: Outcome, notes: Notes, record: Heard | None
     ) -> None:
         r = frame.radio
         who: tuple[Any, ...] = (None, None, None, None)

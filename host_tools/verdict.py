@@ -23,7 +23,9 @@ from provisioning.record import STRUCTURES, KeyRecord
 
 UP = 0
 # Refusals that say "cannot be judged with these keys, or not yet": such frames are `unverified`.
-UNDECIDED = frozenset(("unknown_device", "unknown_tenant", "no_key", "rate", "fragment_incomplete"))
+UNDECIDED = frozenset(
+    "unknown_device unknown_tenant no_key rate fragment_incomplete no_session network_only".split()
+)
 # Of several candidates' refusals the one that got furthest is told.
 _DEPTH = "bad_signature bad_tag no_key wrong_structure wrong_purpose seq_range link_number".split()
 LEAF_OUTCOME = reasons.number("leaf")
@@ -33,8 +35,8 @@ LEAF_OUTCOME = reasons.number("leaf")
 class Parsed:
     """A frame taken apart, nothing of it verified. `reason` is "" when it has the shape of a frame.
 
-    address: None where the link header itself cannot be read. kind: COSE tag by shape, 0 for a fragment,
-    whose `body` then holds its bytes and `part` (low 16 bits of seq, index, last index).
+    address: as of host_tools/carried.py, None where the carrier's header says none. kind: COSE tag by shape, 0 for
+    a fragment, whose `body` then holds its bytes and `part` (low 16 bits of seq, index, last index).
     """
 
     reason: str = ""
@@ -54,26 +56,32 @@ def parse(frame: bytes) -> Parsed:
         down, port, tag, short, number, body = link.parse(frame)
     except WireError as e:
         return Parsed(str(e.args[0]))
-    address = (tag, short)
-    purpose = ports.purpose(port, 1 if down else UP)
+    return message(port, 1 if down else UP, body, (tag, short), number)
+
+
+def message(
+    port: int, direction: int, body: bytes, address: tuple[int, int] | None, number: int | None = None
+) -> Parsed:
+    """Take apart what a carrier's frame held on `port`. number: of a link frame, the low 16 bits of seq."""
+    purpose = ports.purpose(port, direction)
     if purpose < 0 or port >= ports.FALLBACK:
         # A fallback profile travels on LoRaWAN only, and no key record declares one yet.
         return Parsed("wrong_port", address)
-    if down:
-        return Parsed("", address, purpose, 1, body=body)
+    if direction != UP:
+        return Parsed("", address, purpose, direction, body=body)
     try:
         kind, piv, kid, sealed, mac = cose.parse(body)
     except WireError as e:
         part = _fragment(body) if purpose == ports.CHECKPOINT else None
         if part is None:
             return Parsed(str(e.args[0]), address, purpose)
-        if part[0] != number:
+        if number is not None and part[0] != number:
             return Parsed("link_number", address, purpose)
         return Parsed("", address, purpose, body=body[fragment.HEADER :], part=part)
     if kid is not None:
-        # The link header addresses the device: a second address is another header form (TRUST 13).
+        # The carrier addresses the device: a second address is another header form (TRUST 13).
         return Parsed("bad_header", address, purpose)
-    if piv & 0xFFFF != number:
+    if number is not None and piv & 0xFFFF != number:
         return Parsed("link_number", address, purpose)
     return Parsed("", address, purpose, UP, kind, piv, sealed, mac)
 

@@ -168,7 +168,7 @@ def capture(path):
         record, at = data[at + 16 : at + 16 + size], at + 16 + size
         frame = record[15:] if size == whole and size >= 15 and not record[0] and record[3] == 15 else None
         key = sha(b"record" + record if frame is None else frame)
-        if len(record) == size:
+        if len(record) == size and not (frame and frame[0] in range(0, 0xE0, 32)):  # LoRaWAN: other keys
             e = entries.setdefault(key, Namespace(frame=frame, key=key, count=0, found=None, part=None))
             e.count += 1
     return list(entries.values())

@@ -111,6 +111,46 @@ More devices share this address than may be tried.
 Plus d'appareils partagent cette adresse qu'on n'en peut essayer.
 Give the devices addresses of their own.
 Donner aux appareils des adresses distinctes.
+117 bad_mic
+The LoRaWAN frame's MIC fits none of its sessions.
+Le MIC de la trame LoRaWAN ne convient à aucune de ses sessions.
+Look for damage on the way, another network's device or a forger.
+Chercher une trame abîmée, un appareil d'un autre réseau ou un faussaire.
+118 no_session
+No session key for this LoRaWAN frame is at hand.
+Aucune clé de session n'est disponible pour cette trame LoRaWAN.
+Give the LoRaWAN keys of the device, or a capture that holds its join.
+Donner les clés LoRaWAN de l'appareil, ou une capture qui contient son join.
+119 network_only
+Only the LoRaWAN network's keys vouch for this frame; it holds no message of ours.
+Seules les clés du réseau LoRaWAN garantissent cette trame ; elle ne porte aucun message des nôtres.
+Nothing: joins, MAC commands and other people's devices are so.
+Rien : les joins, les commandes MAC et les appareils d'autrui sont ainsi.
+120 lorawan_major
+The LoRaWAN frame is of a major version that nobody defined.
+La trame LoRaWAN est d'une version majeure que personne n'a définie.
+Ignore a foreign sender.
+Ignorer un émetteur étranger.
+121 lorawan_length
+The LoRaWAN frame has a length that its type cannot have.
+La longueur de la trame LoRaWAN n'est pas possible pour son type.
+Look for damage on the way; ignore a foreign sender.
+Chercher une trame abîmée ; ignorer un émetteur étranger.
+122 fopts_length
+The LoRaWAN header announces more options than the frame holds.
+L'en-tête LoRaWAN annonce plus d'options que la trame n'en contient.
+Look for damage on the way; ignore a foreign sender.
+Chercher une trame abîmée ; ignorer un émetteur étranger.
+123 fopts_port0
+The LoRaWAN frame has MAC commands in its header and on port 0, which excludes the other.
+La trame LoRaWAN a des commandes MAC dans l'en-tête et sur le port 0, ce qui s'exclut.
+Ignore a foreign sender; report a device of ours.
+Ignorer un émetteur étranger ; signaler un appareil à nous.
+124 rejoin_type
+The LoRaWAN rejoin request has a type that nobody defined.
+La demande de rejoin LoRaWAN est d'un type que personne n'a défini.
+Ignore a foreign sender.
+Ignorer un émetteur étranger.
 128 registry_chain
 An entry of the registry does not follow from the one before.
 Une entrée du registre ne suit pas la précédente.
@@ -261,6 +301,11 @@ The text is neither hexadecimal nor base64.
 Le texte n'est ni hexadécimal ni base64.
 Correct it.
 Le corriger.
+171 bad_json
+The text is no JSON as RFC 8259 has it.
+Le texte n'est pas du JSON au sens de la RFC 8259.
+Look at that line of the source; the rest was read.
+Voir cette ligne de la source ; le reste a été lu.
 192 unknown_route
 The gateway knows no owner for this frame.
 La passerelle ne connaît pas de propriétaire pour cette trame.

@@ -2,38 +2,63 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from host_tools.commands.common import FILE, Settings, command, option
 from host_tools.commands.files import distinct, keep_from, may_replace, source_of
-from host_tools.errors import StoreError, ToolError, UsageError
-from host_tools.output import error_line, say
+from host_tools.errors import UsageError
+from host_tools.output import say
 
 if TYPE_CHECKING:
-    from host_tools.commander import Commander
+    from host_tools.convert import Converted
 
+# As of host_tools/convert.py, which is loaded when used.
+FORMATS = ("pcap", "pcapng", "gwrecord", "gwmp", "lns", "chirpstack", "protobuf", "tts", "hex")
 HELP = """\
-SOURCE is tcp:HOST:PORT, where this computer listens for a gateway (port 0 takes a free one), or a file of
-gateway records, which is converted. Refused frames are kept, too. Ctrl-C ends a capture; what was received is
-kept.
+SOURCE is live, or a file, which is converted. Refused frames are kept, too. Ctrl-C ends a capture; what was
+received is kept.
 
 \b
-  lanterne capture tcp:0.0.0.0:7700 -o capture.pcap
+  tcp:HOST:PORT              listens for our gateways (port 0 takes a free one)
+  udp://HOST:PORT            listens for packet forwarders (Semtech UDP, GWMP)
+  ws://HOST:PORT             listens for Basics Stations (LNS, EU868)
+  mqtt://HOST[:PORT]/TOPICS  ChirpStack v4 and The Things Stack; mqtts:// with TLS,
+                             USER@HOST with LANTERNE_MQTT_PASSWORD
+  serial:PORT[@BAUD]         gateway records and hex lines
+
+OUT is a capture in pcapng, with the original messages beside their frames, or in pcap; or a folder. With --rotate
+files follow each other, and are listed at the end.
+
+\b
   lanterne capture tcp:127.0.0.1:7700 -o capture.pcap --keys reader.json --store readings.db
+  lanterne capture udp://0.0.0.0:1700 -o captures/ --rotate 1h --keep 48 --view
+  lanterne capture mqtt://localhost/eu868 -o city.pcapng --rotate 100MB --keep 2GB
   lanterne capture gateway.rec -o capture.pcap
 """
 HELP_FR = """\
-SOURCE est tcp:HÔTE:PORT, où ce poste attend une passerelle (le port 0 en prend un libre), ou un fichier
-d'enregistrements de passerelle, qui est converti. Les trames refusées sont gardées aussi. Ctrl-C termine la
+SOURCE est en direct, ou un fichier, qui est converti. Les trames refusées sont gardées aussi. Ctrl-C termine la
 capture ; ce qui a été reçu est gardé.
 
 \b
-  lanterne capture tcp:0.0.0.0:7700 -o capture.pcap
+  tcp:HÔTE:PORT              attend nos passerelles (le port 0 en prend un libre)
+  udp://HÔTE:PORT            attend des « packet forwarders » (Semtech UDP, GWMP)
+  ws://HÔTE:PORT             attend des Basics Stations (LNS, EU868)
+  mqtt://HÔTE[:PORT]/SUJETS  ChirpStack v4 et The Things Stack ; mqtts:// avec TLS,
+                             UTILISATEUR@HÔTE avec LANTERNE_MQTT_PASSWORD
+  serial:PORT[@BAUD]         enregistrements de passerelle et lignes hexadécimales
+
+OUT est une capture en pcapng, les messages d'origine à côté de leurs trames, ou en pcap ; ou un dossier. Avec
+--rotate, des fichiers se suivent ; leur liste est donnée à la fin.
+
+\b
   lanterne capture tcp:127.0.0.1:7700 -o capture.pcap --keys lecteur.json --store mesures.db
+  lanterne capture udp://0.0.0.0:1700 -o captures/ --rotate 1h --keep 48 --view
+  lanterne capture mqtt://localhost/eu868 -o ville.pcapng --rotate 100MB --keep 2GB
   lanterne capture passerelle.rec -o capture.pcap
 """
 
@@ -56,8 +81,8 @@ def address(source: str) -> tuple[str, int]:
     "--out",
     type=FILE,
     required=True,
-    help="Capture file to write (pcap, LoRaTap).",
-    fr="Fichier de capture à écrire (pcap, LoRaTap).",
+    help="Capture file to write (.pcap or .pcapng, LoRaTap); of a live source also a folder.",
+    fr="Fichier de capture à écrire (.pcap ou .pcapng, LoRaTap) ; en direct, aussi un dossier.",
 )
 @option(
     "-k",
@@ -86,6 +111,39 @@ def address(source: str) -> tuple[str, int]:
     fr="Continuer un fichier de capture existant.",
 )
 @option(
+    "--rotate",
+    metavar="SIZE|TIME",
+    help="Begin another file at this size or time: 100MB, 1h, or 100MB,1h.",
+    fr="Changer de fichier à cette taille ou à cette heure : 100MB, 1h ou 100MB,1h.",
+)
+@option(
+    "--keep",
+    metavar="N|SIZE",
+    help="With --rotate: delete the oldest files beyond this number or size.",
+    fr="Avec --rotate : supprimer les plus anciens fichiers au-delà de ce nombre ou de cette taille.",
+)
+@option(
+    "--view",
+    is_flag=True,
+    help="Show rates, devices, gateways and refusals on the terminal.",
+    fr="Montrer débits, équipements, passerelles et refus dans le terminal.",
+)
+@option(
+    "--format",
+    "format",
+    type=click.Choice(FORMATS),
+    help="Of a converted file: format to write (default: what --out ends in).",
+    fr="D'un fichier converti : format à écrire (par défaut, la fin du nom de --out).",
+)
+@option(
+    "--loratap",
+    type=click.Choice(("0", "1")),
+    default="0",
+    show_default=True,
+    help="Of a converted file: version of the LoRaTap header; tshark 4.0 reads 0 only.",
+    fr="D'un fichier converti : version de l'en-tête LoRaTap ; tshark 4.0 ne lit que 0.",
+)
+@option(
     "--seconds",
     type=click.FloatRange(min=0.1),
     help="Stop after this time.",
@@ -99,123 +157,121 @@ def capture(
     store: str | None,
     commander: str | None,
     append: bool,
+    rotate: str | None,
+    keep: str | None,
+    view: bool,
+    format: str | None,
+    loratap: str,
     seconds: float | None,
 ) -> None:
-    if source.startswith("tcp:"):
-        where = address(source)
-        if store:
-            distinct(store, out)
-        if settings.dry_run:
-            settings.output.remark(
-                say(f"would listen on {source} and write {out}", f"écouterait {source} et écrirait {out}")
+    from host_tools.sources import is_live
+
+    gateway = source.startswith("tcp:")
+    if gateway or is_live(source):
+        if not gateway and (store or commander):
+            raise UsageError(
+                say(
+                    "--store and --commander go with tcp:HOST:PORT",
+                    "--store et --commander vont avec tcp:HÔTE:PORT",
+                ),
+                say(
+                    "`lanterne decode` reads what was captured", "`lanterne decode` lit ce qui a été capturé"
+                ),
             )
-            return
-        if append:
-            keep_from(out, "capture")
-        else:
-            may_replace(settings, out, "capture")
-        _listen(settings, where, out, keys, store, commander, append, seconds)
+        if format:
+            raise UsageError(
+                say("--format goes with a file to convert", "--format va avec un fichier à convertir"),
+                say("OUT ends in .pcap or .pcapng", "OUT se termine par .pcap ou .pcapng"),
+            )
+        _live(settings, source, out, keys, store, commander, append, (rotate, keep), view, seconds)
         return
-    if keys or store or commander or append or seconds:
+    if keys or store or commander or append or rotate or keep or view or seconds:
         raise UsageError(
             say(
-                "--keys, --store, --commander, --append and --seconds go with tcp:HOST:PORT",
-                "--keys, --store, --commander, --append et --seconds vont avec tcp:HÔTE:PORT",
+                "--keys, --store, --commander, --append, --rotate, --keep, --view and --seconds go with a live "
+                "source such as tcp:HOST:PORT",
+                "--keys, --store, --commander, --append, --rotate, --keep, --view et --seconds vont avec une "
+                "source en direct, par exemple tcp:HÔTE:PORT",
             ),
             say(
                 "a converted file is decoded by `lanterne decode`", "un fichier converti : `lanterne decode`"
             ),
         )
-    _convert(settings, source, out)
+    _convert(settings, source, out, format or "", loratap)
 
 
-def _convert(settings: Settings, source: str, out: str) -> None:
-    from host_tools import capture as library
-
-    source_of(source)
-    library.refuse_same(source, out)
-    if settings.dry_run:
-        settings.output.remark(say(f"would convert {source} to {out}", f"convertirait {source} en {out}"))
-        return
-    may_replace(settings, out, "capture")
-    summary = library.convert_records(source, out)
-    settings.output.result(summary, ", ".join(f"{k} {v}" for k, v in summary.items()))
-
-
-def _listen(
+def _live(
     settings: Settings,
-    where: tuple[str, int],
+    source: str,
     out: str,
     keys: tuple[str, ...],
     store: str | None,
     commander: str | None,
     append: bool,
+    rotation: tuple[str | None, str | None],
+    view: bool,
     seconds: float | None,
 ) -> None:
-    from host_tools import rows as rows_of
-    from host_tools.intake import Intake, IntakeServer
-    from provisioning.keyring import load_keyrings
+    from host_tools import rotation as files
+    from host_tools import sources
+    from host_tools.commands import capturing
 
-    remarks = settings.output
-    count = 0
-    with remarks.progress(say("frames", "trames")) as progress:
-
-        def seen(row: Any) -> None:
-            nonlocal count
-            count += 1
-            if settings.json:
-                print(rows_of.to_json(row), flush=True)
-            remarks.detail(f"{row.name or row.device} {row.type} {row.state} {row.reason}")
-            progress.step(count, row.name or row.device)
-
-        fresh = not Path(out).exists()
-        intake = Intake(
-            load_keyrings(keys),
-            out,
-            store,
-            commander=_commander(commander) if commander else None,
-            on_row=seen,
-            append=append,
+    gateway = source.startswith("tcp:")
+    where = address(source) if gateway else ("", 0)
+    if not gateway:
+        sources.address(source)
+    rule = files.rule(*rotation)
+    if store:
+        distinct(store, out)
+    if settings.dry_run:
+        settings.output.remark(
+            say(f"would listen on {source} and write {out}", f"écouterait {source} et écrirait {out}")
         )
-        try:
-            server = IntakeServer(intake, *where, on_error=lambda e: error_line(str(e), e.hint))
-        except ToolError:
-            intake.close()
-            if fresh:
-                Path(out).unlink(missing_ok=True)
-            raise
-        interrupted = False
-        try:
-            with server:
-                remarks.remark(say("listening on", "à l'écoute sur") + f" {where[0]}:{server.port}")
-                end = None if seconds is None else time.monotonic() + seconds
-                while intake.row_error is None and (end is None or time.monotonic() < end):
-                    time.sleep(0.05)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            intake.close()
-    kept = say(f"{count} frames kept in {out}", f"{count} trames gardées dans {out}")
-    if intake.unreadable:
-        kept += say(f", {intake.unreadable} unreadable records", f", {intake.unreadable} illisibles")
-    if intake.refused and server.error is not None:
-        raise StoreError(
-            kept + say(f", {intake.refused} refused", f", {intake.refused} refusées"), str(server.error)
+        return
+    if rule is None and not Path(out).is_dir():
+        if append:
+            keep_from(out, "capture")
+        else:
+            may_replace(settings, out, "capture")
+    live = capturing.Live(settings, source, out, rule, append, view, seconds)
+    if gateway:
+        capturing.from_gateway(live, where, keys, store, commander)
+    else:
+        capturing.from_source(live, source, keys)
+
+
+def _convert(settings: Settings, source: str, out: str, fmt: str, loratap: str) -> None:
+    from host_tools import convert as library
+    from host_tools.capture import refuse_same
+
+    source_of(source)
+    refuse_same(source, out)
+    keep_from(out, "capture")
+    target = library.target_of(out, fmt)
+    if settings.dry_run:
+        settings.output.remark(
+            say(f"would convert {source} to {out} ({target})", f"convertirait {source} en {out} ({target})")
         )
-    if intake.row_error is not None:
-        raise intake.row_error
-    if interrupted:
-        raise KeyboardInterrupt(say("interrupted", "interrompu") + ": " + kept)
-    remarks.remark(kept)
+        return
+    may_replace(settings, out, "capture")
+    with settings.output.progress(say("frames", "trames")) as progress:
+        done = library.convert(source, out, fmt, int(loratap), progress.step)
+    settings.output.result(asdict(done), _told(done, out))
 
 
-def _commander(path: str) -> Commander:
-    from host_tools.commander import Commander
-    from provisioning.keyring import load_keyrings
-
-    [ring] = load_keyrings([path], "commander")
-    # The counters stay beside the keys they belong to: a counter that starts again would repeat numbers.
-    return Commander(ring, Path(path + ".state"))
+def _told(done: Converted, out: str) -> Iterator[str]:
+    if done.restored:
+        yield say(f"{out} is the original, byte for byte", f"{out} est l'original, octet pour octet")
+        return
+    yield say(f"{done.frames} frames in {out}", f"{done.frames} trames dans {out}")
+    if done.unreadable:
+        yield say(f"{done.unreadable} unreadable records", f"{done.unreadable} enregistrements illisibles")
+    if done.lost:
+        words = ", ".join(f"{name} {count}" for name, count in done.lost.items())
+        yield say(f"not held by this format: {words}", f"que ce format ne peut pas contenir : {words}")
+    if done.original:
+        yield say(f"the original is in {done.original}", f"l'original est dans {done.original}")
+    yield from done.notes
 
 
 COMMANDS = {"capture": capture}

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from host_tools import outputs
 from host_tools.commands.common import FILE, Settings, command, option
 from host_tools.errors import UsageError, VerdictError
 from host_tools.output import counted, printable, say, terminal_width
@@ -15,10 +16,9 @@ from host_tools.output import counted, printable, say, terminal_width
 if TYPE_CHECKING:
     from host_tools.rows import Row
 
-FORMATS = ("table", "jsonl", "csv", "verify")
-SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl"}
+FORMATS = ("table", "jsonl", "csv", "verify", *outputs.FORMATS)
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", **outputs.SUFFIXES}
 STATES = ("signed", "authenticated", "unverified", "contested", "rejected")
-MAX_WHERE = 2000  # characters; chosen
 
 HELP = """\
 SOURCE is a capture file, a folder of them, or - for standard input. Without keys every frame is `unverified`.
@@ -28,7 +28,13 @@ reason.
 \b
   lanterne decode capture.pcap --keys reader.json
   lanterne decode capture.pcap --keys reader.json -o rows.csv --status signed --since 2026-11-20
+  lanterne decode capture.pcap --keys reader.json -o rows.parquet --where "fill_percent > 80"
+  lanterne decode capture.pcap --keys reader.json --explain 3
   lanterne decode - --format jsonl < capture.pcap | head
+
+--where takes comparisons, arithmetic, AND, OR, NOT, IS, IN, BETWEEN, LIKE, CASE and functions such as
+lower and coalesce over the columns of the rows; times are text, as in JSON. Values with decimals are exact in
+every file: DECIMAL in Parquet and DuckDB, and in SQLite whole numbers whose column says so (power_w_x10).
 """
 HELP_FR = """\
 SOURCE est un fichier de capture, un dossier de captures, ou - pour l'entrée standard. Sans clés, chaque trame
@@ -38,7 +44,13 @@ est `unverified`. Chaque ligne dit quelle confiance elle mérite : signed (sign�
 \b
   lanterne decode capture.pcap --keys lecteur.json
   lanterne decode capture.pcap --keys lecteur.json -o lignes.csv --status signed --since 2026-11-20
+  lanterne decode capture.pcap --keys lecteur.json -o lignes.parquet --where "fill_percent > 80"
+  lanterne decode capture.pcap --keys lecteur.json --explain 3
   lanterne decode - --format jsonl < capture.pcap | head
+
+--where accepte comparaisons, calculs, AND, OR, NOT, IS, IN, BETWEEN, LIKE, CASE et des fonctions comme lower
+et coalesce sur les colonnes des lignes ; les heures sont du texte, comme en JSON. Les valeurs décimales restent
+exactes partout : DECIMAL en Parquet et DuckDB, et en SQLite des entiers dont la colonne le dit (power_w_x10).
 """
 
 
@@ -81,60 +93,12 @@ def keep(
     return wanted
 
 
-def matching(expression: str, rows: Sequence[Row]) -> list[Row]:
-    """Rows for which an SQL condition over their decoded columns holds.
-
-    The condition runs in a database in memory that may read its one table and nothing else.
-    """
-    import sqlite3
-
+def table(rows: Iterable[Row], decoder: bool = False) -> Iterator[str]:
+    """Rows for a person: the columns that every row has, then its values as name=value; the decoder too."""
     from host_tools import rows as rows_of
-
-    if len(expression) > MAX_WHERE:
-        raise UsageError(f"--where: longer than {MAX_WHERE} characters")
-    cells = [rows_of.flat(row) for row in rows]
-    columns = list(dict.fromkeys(name for row in cells for name in row)) or ["device"]
-    base = sqlite3.connect(":memory:")
-    try:
-        quoted = ", ".join('"' + c.replace('"', '""') + '"' for c in columns)
-        base.execute(f"CREATE TABLE rows ({quoted})")
-        marks = ", ".join("?" * len(columns))
-        base.executemany(
-            f"INSERT INTO rows VALUES ({marks})",
-            ([_sql_value(row.get(c)) for c in columns] for row in cells),
-        )
-        base.commit()
-        reading = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION)
-
-        def allowed(action: int, name: str | None, *_: object) -> int:
-            fine = action in reading and name != "sqlite_master"
-            return sqlite3.SQLITE_OK if fine else sqlite3.SQLITE_DENY
-
-        base.set_authorizer(allowed)
-        # A condition that never ends is interrupted after about ten seconds of work.
-        steps = iter(range(10_000))
-        base.set_progress_handler(lambda: 0 if next(steps, None) is not None else 1, 100_000)
-        found = {n for (n,) in base.execute(f"SELECT rowid FROM rows WHERE ({expression}\n)")}
-    except (sqlite3.Error, sqlite3.Warning) as e:
-        raise UsageError(f"--where: {e}", say("columns: ", "colonnes : ") + ", ".join(columns)) from None
-    finally:
-        base.close()
-    return [row for n, row in enumerate(rows, 1) if n in found]
-
-
-def _sql_value(value: Any) -> Any:
-    from decimal import Decimal
-
-    if isinstance(value, Decimal):
-        return float(value)
-    if value is None or isinstance(value, (int, float, str, bytes)):
-        return value
-    return str(value)
-
-
-def table(rows: Iterable[Row]) -> Iterator[str]:
-    """Rows for a person: the columns that every row has, then its values as name=value."""
     from host_tools.output import table_lines
+
+    last = (rows_of.decoder(),) if decoder else ()
 
     body = []
     for row in rows:
@@ -142,8 +106,10 @@ def table(rows: Iterable[Row]) -> Iterator[str]:
         # What every kind has comes last, where the edge of a terminal may cut it off.
         names = sorted(row.values, key=lambda name: name == "supply_v")
         values = " ".join(f"{name}={_short(row.values[name])}" for name in names)
-        body.append((when(row), row.name or row.device, row.type, row.seq, what, values))
-    return table_lines(("time", "device", "type", "seq", "state", "values"), body)
+        of = row.type or str(row.lorawan.get("mtype", ""))
+        body.append((when(row), row.name or row.device, of, row.seq, what, values, *last))
+    columns = ("time", "device", "type", "seq", "state", "values", *(("decoder",) if decoder else ()))
+    return table_lines(columns, body)
 
 
 def when(row: Row) -> str:
@@ -161,14 +127,17 @@ def _short(value: Any) -> str:
     return printable(value)
 
 
-def write(rows: Sequence[Row], stream: IO[str], form: str) -> int:
-    """Write the rows; returns how many lines of a table were cut at the edge of a terminal."""
+def write(rows: Sequence[Row], stream: IO[str], form: str, stored: bool = False) -> int:
+    """Write the rows; returns how many lines of a table were cut at the edge of a terminal.
+
+    stored: for later, so that a table names the decoder in each line, too.
+    """
     from host_tools import rows as rows_of
 
     width = terminal_width(stream) if form == "table" else None
     cut = 0
     if form == "table":
-        for line in table(rows):
+        for line in table(rows, decoder=stored):
             long = width is not None and len(line) > width
             cut += long
             print(line[: (width or 0) - 1] + "…" if long else line, file=stream)
@@ -205,8 +174,8 @@ def sentence(reason: str) -> str:
     "-o",
     "--out",
     type=FILE,
-    help="Write rows here instead of standard output; .csv and .jsonl choose the format.",
-    fr="Écrire les lignes ici ; .csv et .jsonl choisissent le format.",
+    help="Write rows here, not to standard output; .csv, .jsonl, .parquet, .sqlite and .duckdb choose a format.",
+    fr="Écrire les lignes ici ; .csv, .jsonl, .parquet, .sqlite et .duckdb choisissent un format.",
 )
 @option(
     "-k",
@@ -246,8 +215,8 @@ def sentence(reason: str) -> str:
     "--explain",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Take the frame of row N apart instead: header, envelope, verdict and why.",
-    fr="Démonter plutôt la trame de la ligne N : en-tête, enveloppe, verdict et pourquoi.",
+    help="Take the frame of row N apart instead, byte by byte: layers, envelope, values, verdict and why.",
+    fr="Démonter plutôt la trame de la ligne N, octet par octet : couches, enveloppe, valeurs, verdict.",
 )
 @option(
     "--strict",
@@ -273,24 +242,37 @@ def decode(
     from pathlib import Path
 
     from host_tools import decode as library
+    from host_tools.commands.explain import refuse_stream, show
     from host_tools.commands.files import captures, opened
 
     wanted = keep(device, kind, status, since, until)
+    if where is not None:
+        from host_tools.outputs.where import parse
+
+        parse(where)  # before an hour of work
     form = format or ("jsonl" if settings.json else SUFFIXES.get(Path(out or "").suffix, "table"))
+    if explain is not None:
+        refuse_stream(captures(source))
+    elif form in outputs.FORMATS:
+        outputs.check(form, out)
     with settings.output.progress(say("frames", "trames")) as progress:
         result = library.decode(captures(source), list(keys), progress.step)
     chosen = [row for row in result.rows if wanted(row)]
     if where is not None:
-        chosen = matching(where, chosen)
+        from host_tools.outputs.where import select
+
+        chosen = select(where, chosen)
     remarks = settings.output
     if explain is not None:
-        _explain(settings, captures(source), chosen, explain)
+        show(settings, captures(source), result, chosen, explain)
         return
     if settings.dry_run:
         remarks.remark(say(f"{len(chosen)} rows would be written", f"{len(chosen)} lignes seraient écrites"))
+    elif form in outputs.FORMATS:
+        outputs.write(chosen, out or "", form)
     else:
         with opened(out) as stream:
-            cut = write(chosen, stream, form)
+            cut = write(chosen, stream, form, stored=out not in (None, "-"))
         if cut:
             remarks.remark(
                 say(
@@ -300,6 +282,10 @@ def decode(
             )
     for line in summarise(result.summary):
         remarks.remark(line)
+    if form == "table" and out in (None, "-"):
+        from host_tools.rows import decoder
+
+        remarks.detail(say("decoded by ", "décodé par ") + decoder())
     doubtful = sum(
         result.summary.get("states", {}).get(s, 0) for s in ("unverified", "contested", "rejected")
     )
@@ -310,20 +296,6 @@ def decode(
                 f"{doubtful} trames sans confiance (--strict)",
             )
         )
-
-
-def _explain(settings: Settings, sources: list[str], rows: list[Row], number: int) -> None:
-    from host_tools.commands.explain import explain, receptions
-
-    if "-" in sources:
-        raise UsageError(
-            say("--explain reads a capture twice: give a file", "--explain relit : donner un fichier")
-        )
-    if number > len(rows):
-        raise UsageError(say(f"there are {len(rows)} rows", f"il y a {len(rows)} lignes"))
-    row = rows[number - 1]
-    lines = list(explain(row, receptions(sources, row)))
-    settings.output.result({"row": number, "lines": lines}, map(printable, lines))
 
 
 COMMANDS = {"decode": decode}

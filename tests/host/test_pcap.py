@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import capture, gwfile, loratap
+from host_tools import capture, formats
 from host_tools.capture import CaptureWriter, Frame
+from host_tools.convert import convert
 from host_tools.errors import InputError, StoreError, UsageError
-from host_tools.loratap import Radio
-from host_tools.pcap import PcapReader, PcapWriter
+from host_tools.formats import loratap
+from host_tools.formats.loratap import Radio
+from host_tools.formats.pcap import PcapReader, PcapWriter
 from tests.host import synth
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -286,10 +288,11 @@ def test_a_full_disk_keeps_what_was_received(tmp_path: Path) -> None:
 
 def test_conversion_is_the_same_bytes_for_the_same_input(tmp_path: Path) -> None:
     one = synth.capture(tmp_path / "a.pcap", FRAMES)
-    assert capture.convert_records(one, tmp_path / "b.pcap") == {"frames": 40, "damaged": 0}
+    done = convert(one, tmp_path / "b.pcap")
+    assert (done.frames, done.unreadable, done.lost, done.original) == (40, 0, {}, "")
     assert (tmp_path / "b.pcap").read_bytes() == one.read_bytes()
     with pytest.raises(UsageError, match="the input itself"):
-        capture.convert_records(one, one)
+        convert(one, one)
     assert frames_in(one) == FRAMES
 
 
@@ -307,13 +310,13 @@ def test_gateway_records_become_a_capture(tmp_path: Path) -> None:
     assert found[0].time_us == synth.START_US + 1_000_000
     assert notes == [
         f"{tmp_path}/a.rec is cut in the middle of record 22",
-        f"{tmp_path}/a.rec holds 1 unreadable records",
+        f"{tmp_path}/a.rec: records left out: 1 x bad_record, 1 x truncated",
     ]
     for name in ("x.pcap", "y.pcap"):
-        capture.convert_records(tmp_path / "a.rec", tmp_path / name)
+        assert convert(tmp_path / "a.rec", tmp_path / name).unreadable == 2
     assert (tmp_path / "x.pcap").read_bytes() == (tmp_path / "y.pcap").read_bytes()
     assert frames_in(tmp_path / "x.pcap") == FRAMES[1:20]
-    assert gwfile.is_record_file(data)
+    assert formats.detect(data) == "gwrecord"
 
 
 def test_tshark_reads_the_frames(tmp_path: Path) -> None:

@@ -132,18 +132,19 @@ def test_an_oversized_frame(tmp_path: Path, size: int) -> None:
 
 
 FOREIGN = {
-    "LoRaWAN data": bytes.fromhex("40F17DBE4900020001954378762B11FF0D"),
-    "LoRaWAN join": bytes.fromhex("00DC0000D07ED5B3701E6FEDF57CEEAF0085CC587FE913"),
-    "nothing": b"",
-    "text": b"hello world",
-    "zeros": bytes(64),
+    "40F17DBE4900020001954378762B11FF0D": ("unverified", "no_session", ""),
+    "00DC0000D07ED5B3701E6FEDF57CEEAF0085CC587FE913": ("unverified", "no_session", "00afee7cf5ed6f1e"),
+    "": ("rejected", "not_link", ""),
+    b"hello world".hex(): ("rejected", "not_link", ""),
+    "00" * 64: ("rejected", "lorawan_length", ""),
+    "41" + "00" * 20: ("rejected", "not_link", ""),
 }
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_radio_frames(tmp_path: Path, name: str) -> None:
-    [row] = evaluate([Frame(FOREIGN[name], 0)], [ring(tmp_path, DEVICE)])
-    assert (row.state, row.reason, row.device) == ("rejected", "not_link", "")
+@pytest.mark.parametrize("frame", FOREIGN)
+def test_foreign_radio_frames(tmp_path: Path, frame: str) -> None:
+    [row] = evaluate([Frame(bytes.fromhex(frame), 0)], [ring(tmp_path, DEVICE)])
+    assert (row.state, row.reason, row.device) == FOREIGN[frame]
 
 
 def test_every_type_byte_and_every_address(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Classic pcap files (the libpcap "savefile" format): read in all four byte-order and precision variants,
-written as microseconds in little endian. pcapng and compressed files are told apart and refused by name.
+"""Classic pcap captures (the libpcap "savefile" format) of LoRaTap frames: read in all four variants of byte order
+and precision, written as microseconds in little endian.
 """
 
 from __future__ import annotations
@@ -11,10 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from host_tools.errors import InputError, StoreError, unreadable, unwritable
+from host_tools.formats import loratap
+from host_tools.frames import Frame, Record
 
+NAME = "pcap"
+SUFFIXES = (".pcap", ".cap")
+TITLE = "pcap capture of LoRaTap frames"
+HOLDS = loratap.HOLDS[0] | {"time_us"}
+_MAGIC = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 LINKTYPE_LORATAP = 270
 SNAPLEN = 65535
 # A record above this is a broken length, not a frame: no capture of this link type holds more.
@@ -24,16 +31,9 @@ END_US = (1 << 32) * 1_000_000
 
 _MICRO = 0xA1B2C3D4
 _NANO = 0xA1B23C4D
-_PCAPNG = b"\x0a\x0d\x0d\x0a"
-_PACKED = {
-    b"\x1f\x8b": ("gzip", "gunzip -k unpacks it"),
-    b"PK\x03\x04": ("zip", "unzip unpacks it"),
-    b"\xfd7zXZ": ("xz", "unxz -k unpacks it"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "unzstd unpacks it"),
-    b"BZh": ("bzip2", "bunzip2 -k unpacks it"),
-}
 _FILE = struct.Struct("<IHHiIII")
 _RECORD = struct.Struct("<IIII")
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,6 @@ class PcapReader:
         head = stream.read(24)
         if not head:
             raise InputError(f"{name} is empty")
-        if head[:4] == _PCAPNG:
-            raise InputError(
-                f"{name} is a pcapng file, which is not read yet; classic pcap is",
-                f"editcap -F pcap {name} OUT.pcap converts it",
-            )
-        for begin, (kind, hint) in _PACKED.items():
-            if head.startswith(begin):
-                raise InputError(f"{name} is a {kind} file; captures are read unpacked", hint)
         for order in "<>":
             (magic,) = struct.unpack(order + "I", head[:4].ljust(4, b"\0"))
             if magic in (_MICRO, _NANO):
@@ -144,7 +136,7 @@ class PcapWriter:
             if self._special:
                 self._put(self._head)
                 return
-            if not _lock(self._stream.fileno()):
+            if not lock(self._stream.fileno()):
                 raise StoreError(f"{self.path} is in use by another program", "another name for this capture")
             if append and os.fstat(self._stream.fileno()).st_size:
                 self._end = _whole_length(self.path, linktype, self._head)
@@ -232,7 +224,7 @@ def _whole_length(path: Path, linktype: int, head: bytes) -> int:
 if os.name == "posix":
     import fcntl
 
-    def _lock(handle: int) -> bool:
+    def lock(handle: int) -> bool:
         """Keep other writers out until the file is closed or this program ends; False when one is there."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,5 +235,73 @@ if os.name == "posix":
 
 else:  # pragma: no cover - Windows refuses a second writer by itself, or not at all
 
-    def _lock(handle: int) -> bool:
+    def lock(handle: int) -> bool:
         return True
+
+
+class _Keeping:
+    """A stream that remembers what was read of it since the last `take`."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._parts: list[bytes] = []
+
+    def read(self, count: int) -> bytes:
+        data = self._stream.read(count)
+        self._parts.append(data)
+        return data
+
+    def take(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
+
+
+def sniff(head: bytes) -> bool:
+    return head.startswith(_MAGIC)
+
+
+def read(stream: BinaryIO, name: str, notes: list[str] | None = None) -> Iterator[Record]:
+    """The head and each packet as a record. notes: gets a line for a file that ends in the middle of one.
+
+    After damage nothing says where the next packet begins, so the rest of the file is no packet.
+    """
+    kept = _Keeping(stream)
+    reader = PcapReader(cast(BinaryIO, kept), name)
+    begin = kept.take()
+    order = "<" if begin[0] in b"\xd4\x4d" else ">"
+    nanoseconds = begin[:4] in _MAGIC[2:]
+    yield Record(begin)
+    for packet in reader:
+        raw = kept.take()
+        frame, others = loratap.frame_of(packet.data, packet.time_us, packet.length > len(packet.data))
+        if nanoseconds and struct.unpack(order + "I", raw[4:8])[0] % 1000:
+            others = ("time_ns", *others)
+        yield Record(raw, (frame,), others)
+    raw = kept.take()
+    if reader.cut:
+        if notes is not None:
+            notes.append(reader.cut)
+        if len(raw) == 16 and struct.unpack(order + "I", raw[8:12])[0] > MAX_RECORD:
+            reason = "too_long"
+        else:
+            # Zeros are what a file system leaves of a file that grew just before the power went.
+            reason = "truncated" if raw.strip(b"\0") else ""
+        yield Record(raw, reason=reason)
+        while raw := stream.read(_CHUNK):
+            yield Record(raw)
+
+
+def head() -> bytes:
+    """What packets of `pack` stand behind (draft-ietf-opsawg-pcap, section 4)."""
+    return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, SNAPLEN, LINKTYPE_LORATAP)
+
+
+def pack(frame: Frame, version: int = 0) -> bytes:
+    """The frame as a packet behind `head()`; what a LoRaTap header of that version cannot hold is left out."""
+    data = frame.data
+    if not frame.reason:
+        data = loratap.pack(frame.radio, frame.data, version, frame.gateway if version else b"")
+    seconds, part = divmod(min(max(frame.time_us, 0), END_US - 1), 1_000_000)
+    kept = data[:SNAPLEN]
+    return struct.pack("<IIII", seconds, part, len(kept), len(data)) + kept
