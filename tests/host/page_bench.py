@@ -24,6 +24,18 @@ def blocks(text: str, mark: str) -> list[list[str]]:
     ]
 
 
+def shown(text: str) -> list[tuple[str, list[str]]]:
+    """Each block of output with the command whose output it is: the last one above it that is to be run."""
+    found = []
+    command = ""
+    for info, body in FENCE.findall(text):
+        if info == "sh run":
+            command = body.splitlines()[-1]
+        elif info == "text":
+            found.append((command, body.splitlines()))
+    return found
+
+
 def commands(text: str) -> list[str]:
     """Every command line that a page shows, in blocks for a shell and between backquotes."""
     shown = [

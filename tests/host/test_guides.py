@@ -12,7 +12,7 @@ import pytest
 from firmware.kinds import cabinet
 from host_tools import sim
 from tests.conftest import ROOT
-from tests.host.page_bench import CODE, FENCE, blocks, commands, linked, prints, run, section
+from tests.host.page_bench import CODE, FENCE, blocks, commands, linked, prints, run, section, shown
 from tools import pictures_furniture
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,9 +33,12 @@ def test_the_guide_of_the_cabinet_has_something_to_try() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 def test_the_commands_run_as_they_stand_there_and_print_what_is_shown(name: str, tmp_path: Path) -> None:
-    printed = list(run(GUIDES[name], linked(tmp_path)).values())[-1]
-    (shown,) = blocks(GUIDES[name], "text")
-    assert prints(shown, printed), printed
+    said = run(GUIDES[name], linked(tmp_path))
+    pages = shown(GUIDES[name])
+    assert pages
+    for command, lines in pages:
+        assert prints(lines, said[command]), said[command]
+    printed = said[pages[-1][0]]
     words = CODE.findall(FENCE.sub("", section(GUIDES[name], "Try it")))
     at = 0
     for word in words:
@@ -68,8 +71,8 @@ def test_the_commands_run_as_they_stand_there_and_print_what_is_shown(name: str,
     ],
 )
 def test_what_matters_is_in_the_output_that_is_shown(name: str, lines: list[str]) -> None:
-    (shown,) = blocks(GUIDES[name], "text")
-    at = [next((n for n, line in enumerate(shown) if words in line), -1) for words in lines]
+    [(_, text)] = shown(GUIDES[name])
+    at = [next((n for n, line in enumerate(text) if words in line), -1) for words in lines]
     assert min(at) > 0 and (name != "cabinet" or at[0] < at[1])
 
 
