@@ -66,7 +66,7 @@ def test_volume_class_speed_and_forecast(tmp_path: Path, shape: str) -> None:
         assert any(abs(fill - 25 * c) > 12 for fill, c in zip(fills, classes, strict=True))
         assert "fill_speed" not in str(seen[0]) and "full_in_h" not in seen[0], "not within half a day"
         last = seen[-1]
-        speed = float(str(last["fill_speed_%/d"]))
+        speed = float(str(last["fill_speed_percent_per_d"]))
         assert speed == pytest.approx((fills[-1] - fills[0]) / 15.5 * 24, rel=0.06)
         assert float(str(last["full_in_h"])) == pytest.approx(max(0, 90 - fills[-1]) / speed * 24, abs=1)
         assert_sound(yard, "bin")
