@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_configure() -> None:
     """A shell starts what runs in its background with Ctrl-C ignored (POSIX XCU 2.11), and so would each program
     that a test interrupts."""
+    # A board forgets modules and loads them again, thousands of times in these tests: compiled once, then.
+    sys.pycache_prefix = str(ROOT / "build/pycache")
+    sys.dont_write_bytecode = False
     if threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):

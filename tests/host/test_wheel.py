@@ -157,7 +157,8 @@ def test_it_decodes_a_capture_as_the_clone_does(installed: Path, tmp_path: Path,
     assert here.count("\n") >= 3
     done = run(installed, tmp_path, *arguments, "-o", "rows.jsonl")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "rows.jsonl").read_text() == here
+    # Each says which program it is.
+    assert (tmp_path / "rows.jsonl").read_text() == here.replace("+clone wire", " wire") != here
 
 
 def test_it_runs_virtual_boards(installed: Path, tmp_path: Path) -> None:
