@@ -243,7 +243,11 @@ class CaptureFiles:
             raise UsageError("a capture needs a file")
         folder = str(target).endswith(("/", os.sep)) or Path(target).is_dir()
         suffix = Path(target).suffix.lower()
-        if not folder and suffix in (*SUFFIXES, *PACKED) and suffix not in (*PCAP, *PCAPNG, ""):
+        if (
+            not folder
+            and suffix in (*SUFFIXES, ".json", ".jsonl", ".ndjson", *PACKED)
+            and suffix not in (*PCAP, *PCAPNG)
+        ):
             raise UsageError(
                 f"{target}: a capture that grows is a .pcap or .pcapng", "such a file converts later"
             )

@@ -14,15 +14,16 @@ from typing import IO
 
 import click
 
+from host_tools import formats
 from host_tools.commands.common import Settings
 from host_tools.errors import InputError, StoreError, UsageError, unwritable
 from host_tools.output import say
 
-CAPTURES = (".pcap", ".rec")
 # Sources of the command tree that this version cannot read from.
 _SCHEMES = re.compile(r"(udp|mqtts?|wss?|serial|air):")
-_PCAP = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1")
-_KEYS = re.compile(rb'\s*\{[^{]*"format"\s*:\s*"lanterne-(keyring|tenant|root|seed|registry|commander)/')
+_KEYS = re.compile(
+    rb'\s*\{[^{]*"format"\s*:\s*"lanterne-(keyring|tenant|root|seed|registry|commander|lorawan-keys)/'
+)
 
 
 def contents(path: str | Path) -> str:
@@ -35,7 +36,7 @@ def contents(path: str | Path) -> str:
     keys = _KEYS.match(head)
     if keys:
         return keys[1].decode()
-    if head.startswith(_PCAP) or head[2:5] == b"\x8d\x01\x48":
+    if formats.binary(head):
         return "capture"
     return "store" if head.startswith(b"SQLite format 3\0") else ""
 
@@ -131,7 +132,7 @@ def captures(sources: Sequence[str]) -> list[str]:
         if source == "-" or not Path(source).is_dir():
             found.append(source)
             continue
-        inside = sorted(str(p) for p in Path(source).iterdir() if p.suffix in CAPTURES and p.is_file())
+        inside = sorted(str(p) for p in Path(source).iterdir() if formats.is_named(p) and p.is_file())
         if not inside:
             raise InputError(
                 say(f"{source}: no capture in this folder", f"{source} : aucune capture dans ce dossier")

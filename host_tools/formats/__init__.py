@@ -23,22 +23,11 @@ from host_tools.frames import Frame, Record
 NAMES = ("pcapng", "pcap", "chirpstack", "gwrecord", "jsonlines", "hexlines")
 # JSON of one kind: written under its own name, read as `jsonlines`.
 JSON_NAMES = ("gwmp", "lns", "chirpstack", "tts")
-# Tails of names that a folder is searched for; each may be packed.
-SUFFIXES = (
-    ".pcap",
-    ".cap",
-    ".pcapng",
-    ".ntar",
-    ".pb",
-    ".rec",
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".gwmp",
-    ".lns",
-    ".hex",
-)
-PACKED = ("", ".gz", ".zst")
+# Ends of names by which a folder is searched, each also packed; .json may be anything, keys among them.
+SUFFIXES = ".pcap .cap .pcapng .ntar .pb .rec .gwmp .lns .chirpstack .tts .hex".split()
+PACKED = (".gz", ".zst")
+# What stands beside a conversion (host_tools/convert.py) holds its frames a second time.
+_BESIDE = ".origin.pcapng"
 _HEAD = 1 << 16
 
 
@@ -50,6 +39,18 @@ def module(name: str) -> Any:
 def detect(head: bytes) -> str:
     """Name of the format of a file that begins so, "" for none."""
     return next((name for name in NAMES if module(name).sniff(head)), "")
+
+
+def binary(head: bytes) -> str:
+    """The same for the formats with a magic number, which no file of text can be taken for."""
+    return next((name for name in ("pcapng", "pcap", "gwrecord") if module(name).sniff(head)), "")
+
+
+def is_named(path: Path) -> bool:
+    """Whether a file's name says that it is a capture."""
+    name = path.name.lower()
+    plain = Path(name.removesuffix(PACKED[0]).removesuffix(PACKED[1]))
+    return plain.suffix in SUFFIXES and not plain.name.endswith(_BESIDE)
 
 
 class Source:

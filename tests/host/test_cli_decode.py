@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import cli, output
+from host_tools import cli, decode, output
 from host_tools.commands.decode import moment
+from host_tools.commands.files import captures
 from tests.host.synth import Device, capture, keyring
 
 pytestmark = pytest.mark.usefixtures("quiet_place")
@@ -292,3 +294,22 @@ def test_explain_needs_a_source_that_can_be_read_twice(capsys: pytest.CaptureFix
 @pytest.mark.parametrize("row", ["0", "18", "x"])
 def test_explain_of_a_row_that_is_not_there(files: list[str], row: str) -> None:
     assert cli.run(["decode", *files, "--explain", row]) == output.USAGE
+
+
+def test_a_folder_is_searched_for_every_format(sample: Path, tmp_path: Path) -> None:
+    """Not for what stands beside a conversion, nor for JSON, which may be keys or rows."""
+    folder = tmp_path / "all"
+    folder.mkdir()
+    (folder / "a.pcapng.gz").write_bytes(gzip.compress((sample / "capture.pcap").read_bytes()))
+    for name in ("a.hex.origin.pcapng", "keys.json", "rows.jsonl", "notes.txt"):
+        (folder / name).write_text("nothing to decode")
+    assert captures([str(folder)]) == [str(folder / "a.pcapng.gz")]
+    assert len(decode.decode(captures([str(folder)])).rows) > 0
+
+
+@pytest.mark.parametrize("head", [b"\x0a\x0d\x0d\x0a" + bytes(30), b'{"format": "lanterne-lorawan-keys/1"}'])
+def test_rows_take_the_place_of_no_capture_and_no_keys(sample: Path, tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "precious.csv").write_bytes(head)
+    arguments = ["decode", str(sample / "capture.pcap"), "-o", str(tmp_path / "precious.csv"), "--yes"]
+    assert cli.run(arguments) == output.STORE_REFUSED
+    assert (tmp_path / "precious.csv").read_bytes() == head
